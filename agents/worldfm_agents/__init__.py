@@ -1,0 +1,1 @@
+"""Scripted agents, demonstration and command line for WorldFM environments."""

@@ -1,0 +1,1 @@
+"""Navigation: occupancy, clearance, geodesic distance and collision response."""

@@ -1,0 +1,95 @@
+"""World: one place to step through, whatever it was made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from worldfm_gym.anchor.cloud import Anchor
+from worldfm_gym.anchor.objects import WorldObject
+from worldfm_gym.camera import Camera, check_rigid
+from worldfm_gym.errors import NavigationError
+
+if TYPE_CHECKING:
+    from worldfm_gym.navigation import NavMap
+    from worldfm_gym.worlds.scene import Scene
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """One posed RGB-D frame that the world remembers.
+
+    Attributes:
+        rgb: uint8 [H, W, 3].
+        depth: z-depth in metres, float32 [H, W]; 0 where unknown.
+        camera: The single camera (batch shape ()) that took it.
+    """
+
+    rgb: NDArray[np.uint8]
+    depth: NDArray[np.float32]
+    camera: Camera
+
+
+@dataclass(slots=True)
+class World:
+    """A persistent 3D world: anchor, references, objects, navigation map and where it came from.
+
+    Attributes:
+        anchor: The coloured point cloud.
+        references: Posed frames, best first.
+        objects: Object instances; their order is the order of `object_poses` everywhere.
+        nav: The navigation map, or None where no usable floor was found.
+        nav_problem: Why `nav` is None, in words for the user; None when there is one.
+        start_c2w: A camera pose inside known space to start from, float64 [4, 4].
+        source: JSON-serialisable record of the source: kind, name, seed, options, version.
+        scene: The exact scene description of a procedural world, None for reconstructed ones.
+    """
+
+    anchor: Anchor
+    references: list[Reference]
+    objects: list[WorldObject]
+    nav: NavMap | None
+    nav_problem: str | None
+    start_c2w: NDArray[np.float64]
+    source: Mapping[str, Any] = field(default_factory=dict)
+    scene: Scene | None = None
+
+    def object(self, instance: int) -> WorldObject:
+        """The object with this instance id.
+
+        Raises:
+            KeyError: If the world has no such object.
+        """
+        for candidate in self.objects:
+            if candidate.instance == instance:
+                return candidate
+        known = [o.instance for o in self.objects]
+        raise KeyError(f"no object with instance id {instance}; this world has {known}")
+
+    def set_object_pose(self, instance: int, pose: ArrayLike) -> None:
+        """Move an object: its points, its box and its footprint in the navigation map.
+
+        Args:
+            instance: Id of the object.
+            pose: New object-to-world transform [4, 4], rigid.
+        """
+        self.object(instance).pose = check_rigid(pose)
+        if self.nav is not None:
+            self.nav.set_obstacles(self.objects)
+
+    def require_nav(self) -> NavMap:
+        """The navigation map.
+
+        Raises:
+            NavigationError: With the reason, if the world has none.
+        """
+        if self.nav is None:
+            raise NavigationError(
+                f"this world can't be walked: {self.nav_problem}. "
+                "The free camera (WorldFM/FreeCamera-v0) works without a floor."
+            )
+        return self.nav
