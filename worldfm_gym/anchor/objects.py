@@ -50,6 +50,22 @@ class WorldObject:
         matrix = check_rigid(pose)
         return cls(instance, category, matrix, matrix.copy(), np.asarray(size), movable)
 
+    @classmethod
+    def unchecked(
+        cls,
+        instance: int,
+        category: str,
+        *,
+        pose: NDArray[np.float64],
+        size: NDArray[np.float64],
+        movable: bool,
+    ) -> WorldObject:
+        """An object at rest, unvalidated, for scene builders that made the arrays themselves."""
+        made = object.__new__(cls)
+        made.instance, made.category, made.movable = instance, category, movable
+        made.pose, made.rest_pose, made.size = pose.copy(), pose.copy(), size.copy()
+        return made
+
     @property
     def motion(self) -> NDArray[np.float64]:
         """World-from-rest transform: what moves the stored points to where they are now."""

@@ -6,15 +6,20 @@ so they can't disagree about what a world looks like.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from worldfm_gym.anchor.objects import WorldObject
+
+Vector = Sequence[float] | NDArray[np.floating[Any]]
+Placement = tuple[float, float, float, float, float]  # x, y, z, cos yaw, sin yaw
 
 
 class Shape(IntEnum):
@@ -26,7 +31,10 @@ class Shape(IntEnum):
 
 
 class Material(IntEnum):
-    """Procedural materials; `color` is the main albedo, `accent` the second, `scale` a period in metres."""
+    """Procedural materials; `color` is the main albedo, `accent` the second.
+
+    `scale` is the texture's period in metres.
+    """
 
     PAINT = 0
     PLASTER = 1
@@ -105,189 +113,230 @@ class SceneBuilder:
     Positions inside `with builder.object(...)` and `with builder.frame(...)` are local to that
     frame (x forward, y left, z up, origin on the floor below the middle), so that furniture is
     written once and placed anywhere.
+
+    Generators add hundreds of primitives per scene and make hundreds of scenes a second, so what
+    is added is kept as plain floats and becomes arrays only in `build`.
     """
 
     rng: np.random.Generator
-    _rows: list[
-        tuple[
-            int,
-            NDArray[np.float64],
-            NDArray[np.float64],
-            NDArray[np.float64],
-            int,
-            NDArray[np.float64],
-            NDArray[np.float64],
-            float,
-            int,
-            int,
-        ]
-    ] = field(default_factory=list)
-    _lights: list[tuple[NDArray[np.float64], NDArray[np.float64], float]] = field(
-        default_factory=list
-    )
-    _objects: list[WorldObject] = field(default_factory=list)
-    _frame: NDArray[np.float64] = field(default_factory=lambda: np.eye(4))
+    _rows: list[tuple[float, ...]] = field(default_factory=list)
+    _rotations: dict[int, NDArray[np.float64]] = field(default_factory=dict)
+    _lights: list[tuple[float, ...]] = field(default_factory=list)
+    _objects: list[tuple[str, Placement, int, bool]] = field(default_factory=list)
+    _placement: Placement = (0.0, 0.0, 0.0, 1.0, 0.0)
     _instance: int = 0
+
+    def __len__(self) -> int:
+        return len(self._rows)
 
     def box(
         self,
-        center: ArrayLike,
-        size: ArrayLike,
+        center: Vector,
+        size: Vector,
         *,
         material: Material,
-        color: ArrayLike,
-        accent: ArrayLike | None = None,
+        color: Vector,
+        accent: Vector | None = None,
         scale: float = 1.0,
         yaw: float = 0.0,
-        rotation: ArrayLike | None = None,
+        rotation: Vector | None = None,
         seed: int | None = None,
     ) -> None:
-        """Add a box; `center` and full `size` in the current frame, `yaw` about z or a 3×3 `rotation`."""
-        self._add(Shape.BOX, center, size, material, color, accent, scale, yaw, rotation, seed)
+        """Add a box of full `size` at `center` of the current frame, turned by `yaw` or `rotation`."""
+        self._add(_BOX, center, size, material, color, accent, scale, yaw, rotation, seed)
 
     def cylinder(
         self,
-        center: ArrayLike,
-        radius: float,
+        center: Vector,
+        radius: float | tuple[float, float],
         height: float,
         *,
         material: Material,
-        color: ArrayLike,
-        accent: ArrayLike | None = None,
+        color: Vector,
+        accent: Vector | None = None,
         scale: float = 1.0,
-        rotation: ArrayLike | None = None,
+        rotation: Vector | None = None,
         seed: int | None = None,
     ) -> None:
-        """Add a cylinder of full `height` along local z (turned by a 3×3 `rotation`)."""
-        size = (2 * radius, 2 * radius, height)
-        self._add(Shape.CYLINDER, center, size, material, color, accent, scale, 0.0, rotation, seed)
+        """Add a cylinder of full `height` along local z (turned by a 3×3 `rotation`).
+
+        Two radii make its section an ellipse along local x and y.
+        """
+        along_x, along_y = radius if isinstance(radius, tuple) else (radius, radius)
+        size = (2 * along_x, 2 * along_y, height)
+        self._add(_CYLINDER, center, size, material, color, accent, scale, 0.0, rotation, seed)
 
     def ellipsoid(
         self,
-        center: ArrayLike,
-        size: ArrayLike,
+        center: Vector,
+        size: Vector,
         *,
         material: Material,
-        color: ArrayLike,
-        accent: ArrayLike | None = None,
+        color: Vector,
+        accent: Vector | None = None,
         scale: float = 1.0,
         yaw: float = 0.0,
-        rotation: ArrayLike | None = None,
+        rotation: Vector | None = None,
         seed: int | None = None,
     ) -> None:
         """Add an ellipsoid with full axis lengths `size`."""
-        self._add(
-            Shape.ELLIPSOID, center, size, material, color, accent, scale, yaw, rotation, seed
-        )
+        self._add(_ELLIPSOID, center, size, material, color, accent, scale, yaw, rotation, seed)
 
-    def light(self, position: ArrayLike, color: ArrayLike, *, range_m: float) -> None:
+    def light(self, position: Vector, color: Vector, *, range_m: float) -> None:
         """Add a point light at a position in the current frame."""
-        world = self._frame[:3, :3] @ np.asarray(position, float) + self._frame[:3, 3]
-        self._lights.append((world, np.asarray(color, float), range_m))
+        x, y, z, _, _ = _placed(self._placement, position, 0.0)
+        red, green, blue = color
+        self._lights.append((x, y, z, red, green, blue, range_m))
 
     @contextmanager
-    def frame(self, position: ArrayLike, yaw: float = 0.0) -> Iterator[None]:
+    def frame(self, position: Vector, yaw: float = 0.0) -> Iterator[None]:
         """Place what is added inside relative to a frame at `position` turned by `yaw`."""
-        outer = self._frame
-        self._frame = outer @ _placed(position, yaw)
+        outer = self._placement
+        self._placement = _placed(outer, position, yaw)
         try:
             yield
         finally:
-            self._frame = outer
+            self._placement = outer
 
     @contextmanager
     def object(
-        self, category: str, position: ArrayLike, yaw: float = 0.0, *, movable: bool = True
+        self, category: str, position: Vector, yaw: float = 0.0, *, movable: bool = True
     ) -> Iterator[int]:
-        """Make what is added inside one object instance; its oriented box is fitted on exit."""
+        """Make what is added inside one object instance; `build` fits its oriented box."""
         if self._instance:
             raise ValueError("objects can't be nested")
-        first, self._instance = len(self._rows), len(self._objects) + 1
+        outer, first = self._placement, len(self._rows)
+        self._instance = len(self._objects) + 1
+        self._placement = placement = _placed(outer, position, yaw)
         try:
-            with self.frame(position, yaw):
-                pose = self._frame
-                yield self._instance
+            yield self._instance
         finally:
-            instance, self._instance = self._instance, 0
-        self._objects.append(self._fit_object(instance, category, pose, first, movable))
+            self._placement, self._instance = outer, 0
+        if len(self._rows) == first:
+            raise ValueError(f"object '{category}' has no primitives")
+        self._objects.append((category, placement, first, movable))
 
-    def build(
-        self, *, ambient: ArrayLike, floor_rects: Sequence[ArrayLike], height: float
-    ) -> Scene:
+    def build(self, *, ambient: Vector, floor_rects: Sequence[Vector], height: float) -> Scene:
         """Freeze into a `Scene`."""
-        columns = list(zip(*self._rows, strict=True))
-        dtypes = (np.int32, *(np.float32,) * 3, np.int32, *(np.float32,) * 3, np.uint32, np.int32)
-        arrays = [np.array(column, dtype) for column, dtype in zip(columns, dtypes, strict=True)]
-        position, color, reach = zip(*self._lights, strict=True) if self._lights else ((), (), ())
+        rows = np.array(self._rows, np.float64).reshape(-1, _ROW_LENGTH)
+        column = {name: rows[:, place] for name, place in _COLUMNS.items()}
+        rotation = _rotations_about_z(column["cos"], column["sin"])
+        for row, extra in self._rotations.items():
+            rotation[row] = rotation[row] @ extra
+        center = rows[:, _CENTER]
+        half_size = rows[:, _SIZE] / 2
+        drawn = self.rng.integers(2**32, size=len(rows), dtype=np.uint32)
+        seed = np.where(column["seed"] < 0, drawn, column["seed"].clip(0)).astype(np.uint32)
+        lights = np.array(self._lights, np.float32).reshape(-1, 7)
         return Scene(
-            *arrays,
-            light_position=np.array(position, np.float32).reshape(-1, 3),
-            light_color=np.array(color, np.float32).reshape(-1, 3),
-            light_range=np.array(reach, np.float32),
+            shape=column["shape"].astype(np.int32),
+            center=center.astype(np.float32),
+            rotation=rotation.astype(np.float32),
+            half_size=half_size.astype(np.float32),
+            material=column["material"].astype(np.int32),
+            color=rows[:, _COLOR].astype(np.float32),
+            accent=rows[:, _ACCENT].astype(np.float32),
+            scale=column["scale"].astype(np.float32),
+            seed=seed,
+            instance=column["instance"].astype(np.int32),
+            light_position=lights[:, :3].copy(),
+            light_color=lights[:, 3:6].copy(),
+            light_range=lights[:, 6].copy(),
             ambient=np.asarray(ambient, np.float32),
             floor_rects=np.array(floor_rects, np.float32).reshape(-1, 4),
             height=float(height),
-            objects=tuple(self._objects),
+            objects=self._fit_objects(
+                column["instance"].astype(np.int64), center, rotation, half_size
+            ),
         )
 
     def _add(
         self,
-        shape: Shape,
-        center: ArrayLike,
-        size: ArrayLike,
+        shape: int,
+        center: Vector,
+        size: Vector,
         material: Material,
-        color: ArrayLike,
-        accent: ArrayLike | None,
+        color: Vector,
+        accent: Vector | None,
         scale: float,
         yaw: float,
-        rotation: ArrayLike | None,
+        rotation: Vector | None,
         seed: int | None,
     ) -> None:
-        local = _placed(center, yaw)
+        """Keep one primitive as a flat row in the order of `_COLUMNS`."""
+        x, y, z, cos, sin = self._placement
+        along_x, along_y, along_z = center
+        x += cos * along_x - sin * along_y
+        y += sin * along_x + cos * along_y
+        z += along_z
+        if yaw:
+            turn_cos, turn_sin = math.cos(yaw), math.sin(yaw)
+            cos, sin = cos * turn_cos - sin * turn_sin, sin * turn_cos + cos * turn_sin
         if rotation is not None:
-            local[:3, :3] = local[:3, :3] @ np.asarray(rotation, float)
-        world = self._frame @ local
-        albedo = np.asarray(color, float)
-        second = albedo * 0.6 if accent is None else np.asarray(accent, float)
-        texture_seed = int(self.rng.integers(2**32)) if seed is None else seed
-        self._rows.append(
-            (
-                int(shape),
-                world[:3, 3],
-                world[:3, :3],
-                np.asarray(size, float) / 2,
-                int(material),
-                albedo,
-                second,
-                scale,
-                texture_seed,
-                self._instance,
+            self._rotations[len(self._rows)] = np.asarray(rotation, np.float64)
+        red, green, blue = color
+        if accent is None:
+            accent = (0.6 * red, 0.6 * green, 0.6 * blue)
+        texture_seed = -1 if seed is None else seed
+        row = (shape, x, y, z, cos, sin, *size, material, red, green, blue, *accent)
+        self._rows.append((*row, scale, texture_seed, self._instance))
+
+    def _fit_objects(
+        self,
+        instance: NDArray[np.int64],
+        center: NDArray[np.float64],
+        rotation: NDArray[np.float64],
+        half_size: NDArray[np.float64],
+    ) -> tuple[WorldObject, ...]:
+        """Fit each object's box, in its own axes, around its primitives."""
+        if not self._objects:
+            return ()
+        placements = np.array([placement for _, placement, _, _ in self._objects])
+        to_world = _rotations_about_z(placements[:, 3], placements[:, 4])  # [K, 3, 3]
+        own = instance > 0
+        owner = instance[own] - 1  # [M]
+        to_object = np.swapaxes(to_world, 1, 2)[owner]  # [M, 3, 3]
+        middle = to_object @ (center[own] - placements[owner, :3])[..., None]
+        reach = np.abs(to_object @ rotation[own]) @ half_size[own][..., None]
+        starts = np.flatnonzero(np.diff(owner, prepend=-1))  # an object's rows are consecutive
+        low = np.minimum.reduceat((middle - reach)[..., 0], starts)  # [K, 3]
+        high = np.maximum.reduceat((middle + reach)[..., 0], starts)
+        pose = np.tile(np.eye(4), (len(starts), 1, 1))
+        pose[:, :3, :3] = to_world
+        pose[:, :3, 3] = placements[:, :3] + (to_world @ ((low + high) / 2)[..., None])[..., 0]
+        return tuple(
+            WorldObject.unchecked(
+                number + 1, category, pose=pose[number], size=(high - low)[number], movable=movable
             )
-        )
-
-    def _fit_object(
-        self, instance: int, category: str, pose: NDArray[np.float64], first: int, movable: bool
-    ) -> WorldObject:
-        """Fit the box in the object's own axes around the rows added since `first`."""
-        lows, highs = [], []
-        for _, center, rotation, half_size, *_ in self._rows[first:]:
-            middle = pose[:3, :3].T @ (center - pose[:3, 3])
-            reach = np.abs(pose[:3, :3].T @ rotation) @ half_size
-            lows.append(middle - reach)
-            highs.append(middle + reach)
-        if not lows:
-            raise ValueError(f"object '{category}' has no primitives")
-        low, high = np.min(lows, axis=0), np.max(highs, axis=0)
-        centred = pose.copy()
-        centred[:3, 3] = pose[:3, 3] + pose[:3, :3] @ ((low + high) / 2)
-        return WorldObject.at_rest(
-            instance, category, pose=centred, size=high - low, movable=movable
+            for number, (category, _, _, movable) in enumerate(self._objects)
         )
 
 
-def _placed(position: ArrayLike, yaw: float) -> NDArray[np.float64]:
-    """Frame at `position`, turned by `yaw` about z."""
-    frame = np.eye(4)
-    frame[:2, :2] = [[np.cos(yaw), -np.sin(yaw)], [np.sin(yaw), np.cos(yaw)]]
-    frame[:3, 3] = np.asarray(position, float)
-    return frame
+_BOX, _CYLINDER, _ELLIPSOID = int(Shape.BOX), int(Shape.CYLINDER), int(Shape.ELLIPSOID)
+# Where each number of a row lies; center, size, color and accent are found by slices.
+_COLUMNS = {"shape": 0, "cos": 4, "sin": 5, "material": 9, "scale": 16, "seed": 17, "instance": 18}
+_ROW_LENGTH = 19
+_CENTER, _SIZE, _COLOR, _ACCENT = slice(1, 4), slice(6, 9), slice(10, 13), slice(13, 16)
+
+
+def _placed(outer: Placement, position: Vector, yaw: float) -> Placement:
+    """Frame at `position` in the frame `outer`, turned by `yaw` about z."""
+    x, y, z, cos, sin = outer
+    along_x, along_y, along_z = position
+    turn_cos, turn_sin = math.cos(yaw), math.sin(yaw)
+    return (
+        x + cos * along_x - sin * along_y,
+        y + sin * along_x + cos * along_y,
+        z + along_z,
+        cos * turn_cos - sin * turn_sin,
+        sin * turn_cos + cos * turn_sin,
+    )
+
+
+def _rotations_about_z(cos: NDArray[np.float64], sin: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rotation matrices [N, 3, 3] from cosines and sines [N]."""
+    rotation = np.zeros((len(cos), 3, 3))
+    rotation[:, 0, 0] = rotation[:, 1, 1] = cos
+    rotation[:, 0, 1], rotation[:, 1, 0] = -sin, sin
+    rotation[:, 2, 2] = 1.0
+    return rotation
