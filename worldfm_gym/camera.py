@@ -5,7 +5,7 @@ Conventions (pinned by ``tests/worldfm_gym/test_camera.py``):
 * The camera frame is OpenCV's: +x right, +y down, +z forward. The world is right-handed with +z
   up, in metres; where a floor is known it lies at z = 0.
 * ``c2w`` [..., 4, 4] maps camera to world coordinates: ``p_world = R @ p_cam + t``.
-* Pixel (row v, column u) has its centre at (u + ½, v + ½); the image spans [0, width] × [0, height].
+* Pixel (row v, column u) has its centre at (u + ½, v + ½); the image is [0, width] × [0, height].
 * ``depth`` is z-depth (distance along the optical axis) in metres, float32; 0 means none.
 * Images at API edges are uint8 RGB [H, W, 3].
 * Quaternions are (w, x, y, z). Angles are radians; degrees only where a name ends in ``_deg``.
@@ -318,7 +318,7 @@ def look_at(
 
 
 def heading_c2w(position_world: ArrayLike, yaw: ArrayLike, pitch: ArrayLike = 0.0) -> FloatArray:
-    """c2w [..., 4, 4] of level cameras at positions [..., 3] with heading and pitch [...] in radians."""
+    """c2w [..., 4, 4] of cameras without roll, from position [..., 3], heading and pitch [...]."""
     position = np.asarray(position_world, dtype=np.float64)
     yaw, pitch = np.broadcast_arrays(
         np.asarray(yaw, dtype=np.float64), np.asarray(pitch, dtype=np.float64)

@@ -29,6 +29,10 @@ class NavigationError(WorldFMError, RuntimeError):
     """A navigation query can't be answered: no usable floor, or a point that is not free."""
 
 
+class RendererError(WorldFMError, ValueError):
+    """A renderer can't be made: unknown name, or a world that it can't draw."""
+
+
 class ActionError(WorldFMError, ValueError):
     """An action is outside its space, misshapen or not finite."""
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldfm_gym.camera import Camera
+from worldfm_gym.errors import RendererError
 from worldfm_gym.frame import Frame
 from worldfm_gym.worlds.world import World
 
@@ -39,3 +40,25 @@ class Renderer(Protocol):
             A `Frame` of batch B, in numpy or torch as the renderer was asked for.
         """
         ...
+
+
+def make_renderer(name: str, worlds: Sequence[World], *, device: str = "cpu") -> Renderer:
+    """Build a renderer by name.
+
+    Args:
+        name: ``"anchor"`` rasterises the point cloud; ``"truth"`` ray-casts procedural worlds.
+        worlds: One per scene.
+        device: ``"cpu"`` for numpy frames, ``"cuda"`` for torch frames on that device.
+
+    Raises:
+        RendererError: If there is no renderer of that name.
+    """
+    if name == "anchor":
+        from worldfm_gym.anchor_renderer import AnchorRenderer
+
+        return AnchorRenderer(worlds, device=device)
+    if name == "truth":
+        from worldfm_gym.worlds.truth import TruthRenderer
+
+        return TruthRenderer(worlds, device=device)
+    raise RendererError(f"no renderer named {name!r}: choose 'anchor' or 'truth'")

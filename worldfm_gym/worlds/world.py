@@ -15,6 +15,7 @@ from worldfm_gym.camera import Camera, check_rigid
 from worldfm_gym.errors import NavigationError
 
 if TYPE_CHECKING:
+    from worldfm_gym.anchor.pyramid import SplatPyramid
     from worldfm_gym.navigation import NavMap
     from worldfm_gym.worlds.scene import Scene
 
@@ -34,7 +35,7 @@ class Reference:
     camera: Camera
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class World:
     """A persistent 3D world: anchor, references, objects, navigation map and where it came from.
 
@@ -57,6 +58,16 @@ class World:
     start_c2w: NDArray[np.float64]
     source: Mapping[str, Any] = field(default_factory=dict)
     scene: Scene | None = None
+    _pyramid: SplatPyramid | None = field(default=None, init=False, repr=False)
+
+    @property
+    def pyramid(self) -> SplatPyramid:
+        """The anchor cut into cells and levels for drawing; built on first use, then kept."""
+        if self._pyramid is None:
+            from worldfm_gym.anchor.pyramid import build_pyramid
+
+            self._pyramid = build_pyramid(self.anchor, self.objects)
+        return self._pyramid
 
     def object(self, instance: int) -> WorldObject:
         """The object with this instance id.
