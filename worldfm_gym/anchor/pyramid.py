@@ -1,8 +1,9 @@
 """Splat pyramid: an anchor cut into cells and levels of detail, ready to be rasterised.
 
-Points are grouped into cubic cells, one rigid body per cell (the background or one object). Level 0
-of a cell holds its points; each next level merges them on a voxel grid twice as coarse, so that a
-distant cell is drawn with fewer, larger, averaged splats and its texture does not alias.
+Points are grouped into cells: those of one rigid body (the background or one object), one cube of
+space and one of seven facings, so that a cell is a patch that can be culled whole. Level 0 of a cell
+holds its points; each next level merges them on a voxel grid twice as coarse, so that a distant cell
+is drawn with fewer, larger, averaged splats and its texture does not alias.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from worldfm_gym.camera import invert_rigid
 
 NEAR_M = 0.05  # nothing nearer is drawn
 MAX_FOOTPRINT_PX = 64.0  # half side; only surfaces closer than a hand reach it
+BLOCK = 16  # splats in a block of `geometry`: one cache line a component
 LEVELS = 5
 LEVEL_PIXELS = 1.5  # a level is drawn where its spacing covers at most so many pixels
 # A disc of radius √2·r circumscribes the square of surface of half side r that a point stands for.
@@ -34,33 +36,36 @@ class SplatPyramid:
     """Splats of one world, contiguous by cell and, within a cell, by level.
 
     Attributes:
-        geometry: x, y, z, disc radius, normal x, y, z at rest, float32 [7, M].
-        rgba: sRGB and 1 for generated, 0 for observed, uint8 [M, 4].
-        instance: Object ids, int32 [M].
-        source: Index of the anchor point that the splat stands for (of several merged: the first),
-            int32 [M].
+        geometry: x, y, z, disc radius, normal x, y, z, 0 at rest in blocks of splats, float32
+            [⌈M / BLOCK⌉, 8, BLOCK]: splat s is ``geometry[s // BLOCK, :, s % BLOCK]``.
+        attributes: Color, object id, anchor point (of several merged: the first) and body, int32
+            [M, 4]; the color is r | g << 8 | b << 16, and bit 24 marks generated points.
         cell_sphere: Bounding spheres of the cells at rest (x, y, z, radius), float32 [C, 4].
+        cell_cone: What culls a cell that faces away: axis x, y, z of its normals, cosine and sine
+            of their spread, and how far its points reach behind its center, float32 [C, 6].
         cell_body: Body of each cell, 0 background, k + 1 the world's object k, int32 [C].
         cell_start: Level l of cell c is ``cell_start[c, l]:cell_start[c, l + 1]``,
             int32 [C, LEVELS + 1].
-        body: Body of each splat, int32 [M].
         spacing_m: Sampling distance of level 0; level l has spacing_m · 2**l.
         inverse_rest: World-to-object transforms at rest of the K objects, float64 [K, 4, 4].
     """
 
     geometry: NDArray[np.float32]
-    rgba: NDArray[np.uint8]
-    instance: NDArray[np.int32]
-    source: NDArray[np.int32]
+    attributes: NDArray[np.int32]
     cell_sphere: NDArray[np.float32]
+    cell_cone: NDArray[np.float32]
     cell_body: NDArray[np.int32]
     cell_start: NDArray[np.int32]
-    body: NDArray[np.int32]
     spacing_m: float
     inverse_rest: NDArray[np.float64]
 
     def __len__(self) -> int:
-        return int(self.geometry.shape[1])
+        return len(self.attributes)
+
+    @property
+    def splats(self) -> NDArray[np.float32]:
+        """A copy of `geometry` with one splat a row, float32 [M, 8]."""
+        return self.geometry.transpose(0, 2, 1).reshape(-1, 8)[: len(self)]
 
 
 def build_pyramid(anchor: Anchor, objects: Sequence[WorldObject] = ()) -> SplatPyramid:
@@ -76,7 +81,7 @@ def build_pyramid(anchor: Anchor, objects: Sequence[WorldObject] = ()) -> SplatP
     body = _body_of_points(anchor.instance, objects)
     low = anchor.points.min(axis=0).astype(np.float64)
     voxel = np.floor((anchor.points - low) / spacing).astype(np.int64)  # [N, 3] finest voxels
-    order, cell_of_point = _cells(voxel, body)
+    order, cell_of_point = _cells(voxel, body, anchor.normals)
     level = _Level(
         points=anchor.points[order],
         normals=anchor.normals[order],
@@ -120,12 +125,15 @@ def _body_of_points(
 
 
 def _cells(
-    voxel: NDArray[np.int64], body: NDArray[np.int32]
+    voxel: NDArray[np.int64], body: NDArray[np.int32], normals: NDArray[np.float32]
 ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-    """Order of points by (body, cell), and the cell rank of each point in that order."""
-    cell = voxel // _CELL_VOXELS
-    extent = cell.max(axis=0) + 1
-    key = ((body * extent[2] + cell[:, 2]) * extent[1] + cell[:, 1]) * extent[0] + cell[:, 0]
+    """Order of points by (body, cube, facing), and the cell rank of each point in that order."""
+    cube = voxel // _CELL_VOXELS
+    extent = cube.max(axis=0) + 1
+    key = ((body * extent[2] + cube[:, 2]) * extent[1] + cube[:, 1]) * extent[0] + cube[:, 0]
+    dominant = np.abs(normals).argmax(axis=1)
+    along = np.take_along_axis(normals, dominant[:, None], axis=1)[:, 0]
+    key = key * 7 + np.where(along == 0, 6, 2 * dominant + (along > 0))
     order, key = _stable_order(key)
     rank = np.zeros(len(key), np.int32)
     np.cumsum(key[1:] != key[:-1], out=rank[1:])
@@ -142,13 +150,10 @@ def _stable_order(key: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np
 
 
 def _coarsen(fine: _Level) -> _Level:
-    """Merge splats of a cell that share a voxel twice as large and face the same way."""
+    """Merge splats of a cell that share a voxel twice as large."""
     voxel = fine.voxel >> 1
-    dominant = np.abs(fine.normals).argmax(axis=1)
-    sign = np.take_along_axis(fine.normals, dominant[:, None], axis=1)[:, 0]
-    facing = np.where(sign == 0, 6, 2 * dominant + (sign > 0))
-    key = (fine.cell * np.int64(1) << 9) | (voxel[:, 2] << 6) | (voxel[:, 1] << 3) | voxel[:, 0]
-    order, key = _stable_order(key * 8 + facing)
+    key = (fine.cell.astype(np.int64) << 9) | (voxel[:, 2] << 6) | (voxel[:, 1] << 3) | voxel[:, 0]
+    order, key = _stable_order(key)
     first = np.flatnonzero(np.concatenate([[True], key[1:] != key[:-1]]))
     merged = _merge(
         order,
@@ -224,52 +229,69 @@ def _interleave(
     start[:, :LEVELS] = flat[:-1].reshape(cells, LEVELS)
     start[:, LEVELS] = flat[LEVELS::LEVELS]
     total = int(flat[-1])
-    geometry = np.empty((7, total), np.float32)
-    rgba = np.empty((total, 4), np.uint8)
-    instance = np.empty(total, np.int32)
-    source = np.empty(total, np.int32)
+    geometry = np.zeros((total, 8), np.float32)
+    attributes = np.empty((total, 4), np.int32)
     for depth, level in enumerate(levels):
         first = np.cumsum(counts[:, depth]) - counts[:, depth]
         slot = np.arange(len(level.cell)) + (start[:, depth] - first)[level.cell]
-        geometry[:3, slot] = level.points.T
-        geometry[3, slot] = level.radius * DISC_PER_RADIUS
-        geometry[4:, slot] = level.normals.T
-        rgba[slot] = level.colors
-        instance[slot] = level.instance
-        source[slot] = level.source
-    first_point = np.cumsum(counts[:, 0]) - counts[:, 0]
-    cell_body = body[first_point]
+        geometry[slot, :3] = level.points
+        geometry[slot, 3] = level.radius * DISC_PER_RADIUS
+        geometry[slot, 4:7] = level.normals
+        attributes[slot, 0] = level.colors.view(np.int32)[:, 0]
+        attributes[slot, 1] = level.instance
+        attributes[slot, 2] = level.source
+    cell_body = body[np.cumsum(counts[:, 0]) - counts[:, 0]]
+    attributes[:, 3] = np.repeat(cell_body, counts.sum(axis=1))
+    sphere, cone = _cell_bounds(start, geometry)
+    blocks = np.zeros((-(-total // BLOCK) * BLOCK, 8), np.float32)
+    blocks[:total] = geometry
     return SplatPyramid(
-        geometry=geometry,
-        rgba=rgba,
-        instance=instance,
-        source=source,
-        cell_sphere=_bounding_spheres(start, geometry),
+        geometry=np.ascontiguousarray(blocks.reshape(-1, BLOCK, 8).transpose(0, 2, 1)),
+        attributes=attributes,
+        cell_sphere=sphere,
+        cell_cone=cone,
         cell_body=cell_body,
         cell_start=start,
-        body=np.repeat(cell_body, counts.sum(axis=1)),
         spacing_m=spacing,
         inverse_rest=inverse_rest,
     )
 
 
 @numba.njit(cache=True, nogil=True)
-def _bounding_spheres(start: Any, geometry: Any) -> Any:
-    """Spheres around the splats of each cell and what their first-order footprints may reach."""
+def _cell_bounds(start: Any, geometry: Any) -> Any:
+    """Spheres around what the footprints of each cell may reach, and cones around its normals."""
     spheres = np.empty((len(start), 4), np.float32)
+    cones = np.empty((len(start), 6), np.float32)
     for c in range(len(start)):
-        first, end = start[c, 0], start[c, -1]
-        x0 = y0 = z0 = np.float32(np.inf)
-        x1 = y1 = z1 = np.float32(-np.inf)
-        for i in range(first, end):
-            x0, x1 = min(x0, geometry[0, i]), max(x1, geometry[0, i])
-            y0, y1 = min(y0, geometry[1, i]), max(y1, geometry[1, i])
-            z0, z1 = min(z0, geometry[2, i]), max(z1, geometry[2, i])
-        x, y, z = (x0 + x1) / 2, (y0 + y1) / 2, (z0 + z1) / 2
-        reach = 0.0
-        for i in range(first, end):
-            dx, dy, dz = geometry[0, i] - x, geometry[1, i] - y, geometry[2, i] - z
-            reach = max(reach, np.sqrt(dx * dx + dy * dy + dz * dz) + 2.0 * geometry[3, i])
-        spheres[c, 0], spheres[c, 1], spheres[c, 2] = x, y, z
+        low, high = np.full(3, np.inf), np.full(3, -np.inf)
+        axis = np.zeros(3)
+        for i in range(start[c, 0], start[c, -1]):
+            for a in range(3):
+                low[a], high[a] = min(low[a], geometry[i, a]), max(high[a], geometry[i, a])
+                axis[a] += geometry[i, 4 + a]
+        middle = ((low + high) / 2).astype(np.float32)
+        length = np.sqrt((axis * axis).sum())
+        axis /= max(length, 1e-12)
+        radius, reach, behind, cosine, flat = 0.0, 0.0, 0.0, 1.0, True
+        for i in range(start[c, 0], start[c, -1]):
+            x = geometry[i, 0] - middle[0]
+            y = geometry[i, 1] - middle[1]
+            z = geometry[i, 2] - middle[2]
+            distance = np.sqrt(x * x + y * y + z * z)
+            radius = max(radius, distance)
+            reach = max(reach, distance + 2.0 * geometry[i, 3])
+            nx, ny, nz = geometry[i, 4], geometry[i, 5], geometry[i, 6]
+            cosine = min(cosine, axis[0] * nx + axis[1] * ny + axis[2] * nz)
+            behind = max(behind, -(axis[0] * x + axis[1] * y + axis[2] * z))
+            flat &= nx == geometry[start[c, 0], 4] and ny == geometry[start[c, 0], 5]
+        spheres[c, :3] = middle
         spheres[c, 3] = reach * 1.01 + 1e-4
-    return spheres
+        cones[c, :3] = axis
+        if flat and length > 0:
+            cones[c, 3], cones[c, 4], cones[c, 5] = 1.0, 0.0, behind
+        elif cosine > 0.0:
+            wider = min(np.arccos(min(cosine, 1.0)) + 1e-3, np.pi / 2)
+            cones[c, 3], cones[c, 4], cones[c, 5] = np.cos(wider), np.sin(wider), radius
+        else:
+            cones[c, 3], cones[c, 4], cones[c, 5] = 0.0, 0.0, np.inf
+    return spheres, cones

@@ -255,9 +255,14 @@ def _render_torch(pyramids: Sequence[SplatPyramid], task: RasterTask) -> RasterI
         return np.where(mask, np.stack(per_scene), np.array(nothing, per_scene[0].dtype))
 
     return RasterImages(
-        rgb=pick(lambda p: p.rgba[:, :3], 0),
+        rgb=pick(lambda p: _color_bytes(p)[:, :3], 0),
         depth=np.stack(depths),
-        instance=pick(lambda p: p.instance, -1),
-        provenance=pick(lambda p: p.rgba[:, 3] + np.uint8(1), 0),
-        index=pick(lambda p: p.source, -1),
+        instance=pick(lambda p: p.attributes[:, 1], -1),
+        provenance=pick(lambda p: _color_bytes(p)[:, 3] + np.uint8(1), 0),
+        index=pick(lambda p: p.attributes[:, 2], -1),
     )
+
+
+def _color_bytes(pyramid: SplatPyramid) -> NDArray[np.uint8]:
+    """(red, green, blue, generated) of each splat, uint8 [M, 4]."""
+    return np.ascontiguousarray(pyramid.attributes[:, :1]).view(np.uint8)

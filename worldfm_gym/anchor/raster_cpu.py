@@ -22,15 +22,17 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from worldfm_gym.anchor.pyramid import MAX_FOOTPRINT_PX, NEAR_M, SplatPyramid
+from worldfm_gym.anchor.pyramid import BLOCK, MAX_FOOTPRINT_PX, NEAR_M, SplatPyramid
 
 _NEAR = np.float32(NEAR_M)
 _MAX_HALF = np.float32(MAX_FOOTPRINT_PX)
 _HALF, _ONE, _TWO, _ZERO = np.float32(0.5), np.float32(1), np.float32(2), np.float32(0)
 _MIN_SLOPE = np.float32(-1e-3)
 _TILE = 8
+_LANES = 4
 _SHELLS = 64
-_EMPTY = np.uint64((1 << 63) - 1)
+_EMPTY = np.int64((1 << 63) - 1)
+_NOWHERE = np.float32(-1)
 _SKIN = np.float32(1e-3)  # metres of slack in the culling tests against rounding
 
 
@@ -66,173 +68,201 @@ def _from_bits(typing_context: Any, value: Any) -> Any:
     return types.float32(types.uint32), codegen
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
-def _transform(m: Any, x: Any, y: Any, z: Any) -> Any:
-    """M [3, 4] applied to a point, in the oracle's order."""
-    return (
-        ((m[0, 0] * x + m[0, 1] * y) + m[0, 2] * z) + m[0, 3],
-        ((m[1, 0] * x + m[1, 1] * y) + m[1, 2] * z) + m[1, 3],
-        ((m[2, 0] * x + m[2, 1] * y) + m[2, 2] * z) + m[2, 3],
-    )
-
-
-@numba.njit(cache=True, nogil=True, inline="always")
-def _rotate(m: Any, x: Any, y: Any, z: Any) -> Any:
-    """The rotation of m [3, 4] applied to a direction."""
-    return (
-        (m[0, 0] * x + m[0, 1] * y) + m[0, 2] * z,
-        (m[1, 0] * x + m[1, 1] * y) + m[1, 2] * z,
-        (m[2, 0] * x + m[2, 1] * y) + m[2, 2] * z,
-    )
-
-
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def _visible_cells(
-    sphere: Any, body: Any, m: Any, k: Any, band: Any, levels: Any, cell: Any, level: Any, near: Any
+    sphere: Any, cone: Any, body: Any, m: Any, k: Any, band: Any, levels: Any, found: Any, view: Any
 ) -> int:
-    """List the cells that meet the band's frustum with their level and nearest z; return the count."""
+    """Cells that may show in the band: `found` gets (cell, level), `view` (x, y, z, nearest z)."""
     u0, u1, height = np.float32(band[0]), np.float32(band[1]), np.float32(band[2])
     fx, fy, cx, cy = k[0], k[1], k[2], k[3]
     # Side planes as (a, b) of a·x + b·z ≥ 0, unit normals, pointing inwards.
-    al, bl = fx, cx - u0
-    ar, br = -fx, u1 - cx
-    at, bt = fy, cy
-    ab, bb = -fy, height - cy
+    al, bl, ar, br = fx, cx - u0, -fx, u1 - cx
+    at, bt, ab, bb = fy, cy, -fy, height - cy
     nl, nr = _ONE / np.sqrt(al * al + bl * bl), _ONE / np.sqrt(ar * ar + br * br)
     nt, nb = _ONE / np.sqrt(at * at + bt * bt), _ONE / np.sqrt(ab * ab + bb * bb)
+    pixel = _ONE / min(fx, fy)
     count = 0
     for c in range(len(sphere)):
-        x, y, z = _transform(m[body[c]], sphere[c, 0], sphere[c, 1], sphere[c, 2])
+        i = body[c]
+        px, py, pz = sphere[c, 0], sphere[c, 1], sphere[c, 2]
+        z = ((m[i, 2, 0] * px + m[i, 2, 1] * py) + m[i, 2, 2] * pz) + m[i, 2, 3]
         reach = sphere[c, 3] + _SKIN
+        if z + reach < _NEAR:
+            continue
+        x = ((m[i, 0, 0] * px + m[i, 0, 1] * py) + m[i, 0, 2] * pz) + m[i, 0, 3]
+        y = ((m[i, 1, 0] * px + m[i, 1, 1] * py) + m[i, 1, 2] * pz) + m[i, 1, 3]
         # A splat covers at least one pixel, so the sphere is widened by a pixel at its far side.
-        side = reach + (z + reach) / min(fx, fy)
+        side = -(reach + (z + reach) * pixel)
         if (
-            z + reach < _NEAR
-            or (al * x + bl * z) * nl < -side
-            or (ar * x + br * z) * nr < -side
-            or (at * y + bt * z) * nt < -side
-            or (ab * y + bb * z) * nb < -side
+            (al * x + bl * z) * nl < side
+            or (ar * x + br * z) * nr < side
+            or (at * y + bt * z) * nt < side
+            or (ab * y + bb * z) * nb < side
         ):
             continue
-        distance = np.sqrt((x * x + y * y) + z * z)
-        chosen = 0
-        for i in range(len(levels)):
-            if distance >= levels[i]:
-                chosen += 1
-        cell[count] = c
-        level[count] = chosen
-        near[count] = max(z - reach, _NEAR)
+        squared = (x * x + y * y) + z * z
+        ax, ay, az = cone[c, 0], cone[c, 1], cone[c, 2]
+        along = (
+            ((m[i, 0, 0] * ax + m[i, 0, 1] * ay) + m[i, 0, 2] * az) * x
+            + ((m[i, 1, 0] * ax + m[i, 1, 1] * ay) + m[i, 1, 2] * az) * y
+            + ((m[i, 2, 0] * ax + m[i, 2, 1] * ay) + m[i, 2, 2] * az) * z
+        )
+        across = np.sqrt(max(squared - along * along, _ZERO))
+        if along * cone[c, 3] - across * cone[c, 4] > cone[c, 5] + _SKIN:
+            continue
+        distance = np.sqrt(squared)
+        level = 0
+        for j in range(len(levels)):
+            level += distance >= levels[j]
+        found[count, 0], found[count, 1] = c, level
+        view[count, 0], view[count, 1], view[count, 2] = x, y, z
+        view[count, 3] = max(z - reach, _NEAR)
         count += 1
     return count
 
 
-@numba.njit(cache=True, nogil=True)
-def _front_to_back(near: Any, count: int, order: Any) -> None:
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _front_to_back(view: Any, count: int) -> Any:
     """Counting sort of cells into shells of growing nearest depth."""
     start = np.zeros(_SHELLS + 1, np.int32)
     shell = np.empty(count, np.uint8)
     for i in range(count):
-        # Shells of equal width up to 8 m, then one for the rest.
-        shell[i] = np.uint8(min(np.int32(near[i] * np.float32(8)), _SHELLS - 1))
+        # Shells of an eighth of a metre, the last one for the rest.
+        shell[i] = np.uint8(min(np.int32(view[i, 3] * np.float32(8)), _SHELLS - 1))
         start[shell[i] + 1] += 1
     for s in range(_SHELLS):
         start[s + 1] += start[s]
+    order = np.empty(count, np.int32)
     for i in range(count):
         order[start[shell[i]]] = i
         start[shell[i]] += 1
+    return order
 
 
-@numba.njit(cache=True, nogil=True)
-def _tile_rect(x: Any, y: Any, z: Any, reach: Any, k: Any, band: Any, rect: Any) -> bool:
-    """Tiles [tu0, tu1] × [tv0, tv1] of the band that a sphere may cover; False if too near to tell."""
-    low = z - reach
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _tile_rect(x: Any, y: Any, z: Any, reach: Any, k: Any, band: Any) -> Any:
+    """Tiles (tu0, tu1, tv0, tv1) that a sphere may cover; tu0 is −1 if it is too near to tell."""
+    low, high = z - reach, z + reach
     if low < np.float32(0.25):
-        return False
-    high = z + reach
+        return -1, 0, 0, 0
     x0, x1, y0, y1 = x - reach, x + reach, y - reach, y + reach
     u_low = k[0] * (x0 / (low if x0 < _ZERO else high)) + k[2]
     u_high = k[0] * (x1 / (high if x1 < _ZERO else low)) + k[2]
     v_low = k[1] * (y0 / (low if y0 < _ZERO else high)) + k[3]
     v_high = k[1] * (y1 / (high if y1 < _ZERO else low)) + k[3]
-    rect[0] = (max(np.int32(u_low) - 2, band[0]) - band[0]) // _TILE
-    rect[1] = (min(np.int32(u_high) + 2, band[1] - 1) - band[0]) // _TILE
-    rect[2] = max(np.int32(v_low) - 2, 0) // _TILE
-    rect[3] = min(np.int32(v_high) + 2, band[2] - 1) // _TILE
-    return True
+    return (
+        (max(np.int64(u_low) - 2, band[0]) - band[0]) // _TILE,
+        (min(np.int64(u_high) + 2, band[1] - 1) - band[0]) // _TILE,
+        max(np.int64(v_low) - 2, 0) // _TILE,
+        min(np.int64(v_high) + 2, band[2] - 1) // _TILE,
+    )
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _farthest(buffer: Any, tu: int, tv: int) -> Any:
+    """Depth bits of the farthest pixel of a tile."""
+    worst = np.int64(0)
+    for v in range(tv * _TILE, (tv + 1) * _TILE):
+        for u in range(tu * _TILE, (tu + 1) * _TILE):
+            worst = max(worst, buffer[v, u])
+    return worst >> 32
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def _hidden(near_bits: Any, rect: Any, buffer: Any, farthest: Any, stale: Any) -> bool:
-    """Whether everything in the tiles of `rect` is nearer than `near_bits`; refreshes stale tiles."""
-    height, width = buffer.shape
+    """Whether all of the tiles of `rect` are nearer than `near_bits`; refreshes stale tiles."""
     for tv in range(rect[2], rect[3] + 1):
         for tu in range(rect[0], rect[1] + 1):
             if farthest[tv, tu] < near_bits:
                 continue
-            if not stale[tv, tu]:
-                return False
-            worst = np.uint64(0)
-            for v in range(tv * _TILE, min((tv + 1) * _TILE, height)):
-                for u in range(tu * _TILE, min((tu + 1) * _TILE, width)):
-                    worst = max(worst, buffer[v, u])
-            stale[tv, tu] = False
-            farthest[tv, tu] = worst >> np.uint64(32)
+            if stale[tv, tu]:
+                stale[tv, tu] = False
+                farthest[tv, tu] = _farthest(buffer, tu, tv)
             if farthest[tv, tu] >= near_bits:
                 return False
     return True
 
 
-@numba.njit(cache=True, nogil=True)
-def _splat(geometry: Any, first: int, end: int, m: Any, k: Any, band: Any, buffer: Any) -> None:
-    """Draw splats first…end of one body into the band's key buffer [H, columns]."""
+@numba.njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _footprints(
+    block: Any, m: Any, i: int, k: Any, left: Any, right: Any, bottom: Any, box: Any
+) -> None:
+    """Pixel boxes of a block of splats: `box` rows are u0, u1, v0, v1 and z; u1 is −1 if not drawn.
+
+    Free of branches, with constant strides, so that the compiler makes SIMD of it.
+    """
     fx, fy, cx, cy = k[0], k[1], k[2], k[3]
-    left, right, bottom = np.int32(band[0]), np.int32(band[1] - 1), np.int32(band[2] - 1)
-    m00, m01, m02, m03 = m[0, 0], m[0, 1], m[0, 2], m[0, 3]
-    m10, m11, m12, m13 = m[1, 0], m[1, 1], m[1, 2], m[1, 3]
-    m20, m21, m22, m23 = m[2, 0], m[2, 1], m[2, 2], m[2, 3]
-    for i in range(first, end):
-        px, py, pz = geometry[0, i], geometry[1, i], geometry[2, i]
-        z = ((m20 * px + m21 * py) + m22 * pz) + m23
-        if z <= _NEAR:
-            continue
+    m00, m01, m02, m03 = m[i, 0, 0], m[i, 0, 1], m[i, 0, 2], m[i, 0, 3]
+    m10, m11, m12, m13 = m[i, 1, 0], m[i, 1, 1], m[i, 1, 2], m[i, 1, 3]
+    m20, m21, m22, m23 = m[i, 2, 0], m[i, 2, 1], m[i, 2, 2], m[i, 2, 3]
+    for s in range(BLOCK):
+        px, py, pz, radius = block[0, s], block[1, s], block[2, s], block[3, s]
+        qx, qy, qz = block[4, s], block[5, s], block[6, s]
         x = ((m00 * px + m01 * py) + m02 * pz) + m03
         y = ((m10 * px + m11 * py) + m12 * pz) + m13
-        qx, qy, qz = geometry[4, i], geometry[5, i], geometry[6, i]
+        z = ((m20 * px + m21 * py) + m22 * pz) + m23
         nx = (m00 * qx + m01 * qy) + m02 * qz
         ny = (m10 * qx + m11 * qy) + m12 * qz
         nz = (m20 * qx + m21 * qy) + m22 * qz
-        if (nx * x + ny * y) + nz * z > _ZERO:
-            continue
+        drawn = (z > _NEAR) & ((nx * x + ny * y) + nz * z <= _ZERO)
         inverse_z = _ONE / z
-        radius = geometry[3, i]
-        tangent = x * inverse_z
-        along = nx - tangent * nz
-        extent = np.sqrt(max((_ONE + tangent * tangent) - along * along, _ZERO))
-        half = min(max(((fx * radius) * inverse_z) * extent, _HALF), _MAX_HALF)
-        center = (fx * tangent + cx) - _HALF
-        u0, u1 = np.int32(np.ceil(center - half)), np.int32(np.floor(center + half))
-        u0, u1 = max(u0, left), min(u1, right)
-        if u0 > u1:
-            continue
-        tangent = y * inverse_z
-        along = ny - tangent * nz
-        extent = np.sqrt(max((_ONE + tangent * tangent) - along * along, _ZERO))
-        half = min(max(((fy * radius) * inverse_z) * extent, _HALF), _MAX_HALF)
-        center = (fy * tangent + cy) - _HALF
-        v0, v1 = np.int32(np.ceil(center - half)), np.int32(np.floor(center + half))
-        v0, v1 = max(v0, np.int32(0)), min(v1, bottom)
-        key = (np.uint64(_bits(z)) << np.uint64(32)) | np.uint64(i)
-        for v in range(v0, v1 + 1):
-            for u in range(u0 - left, u1 + 1 - left):
-                if key < buffer[v, u]:
-                    buffer[v, u] = key
+        tx, ty = x * inverse_z, y * inverse_z
+        ex, ey = nx - tx * nz, ny - ty * nz
+        ex, ey = (_ONE + tx * tx) - ex * ex, (_ONE + ty * ty) - ey * ey
+        ex, ey = np.sqrt(ex if ex > _ZERO else _ZERO), np.sqrt(ey if ey > _ZERO else _ZERO)
+        half_u, half_v = ((fx * radius) * inverse_z) * ex, ((fy * radius) * inverse_z) * ey
+        half_u = half_u if half_u > _HALF else _HALF
+        half_v = half_v if half_v > _HALF else _HALF
+        half_u = half_u if half_u < _MAX_HALF else _MAX_HALF
+        half_v = half_v if half_v < _MAX_HALF else _MAX_HALF
+        u, v = (fx * tx + cx) - _HALF, (fy * ty + cy) - _HALF
+        u0, u1 = np.ceil(u - half_u), np.floor(u + half_u)
+        v0, v1 = np.ceil(v - half_v), np.floor(v + half_v)
+        u1 = u1 if u1 < right else right
+        box[0, s] = u0 if u0 > left else left
+        box[1, s] = u1 if drawn else _NOWHERE
+        box[2, s] = v0 if v0 > _ZERO else _ZERO
+        box[3, s] = v1 if v1 < bottom else bottom
+        box[4, s] = z
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _splat(
+    geometry: Any, first: int, end: int, m: Any, i: int, k: Any, band: Any, buffer: Any, box: Any
+) -> None:
+    """Draw splats first…end of body i into the band's key buffer."""
+    left, right = np.float32(band[0]), np.float32(band[1] - 1)
+    bottom = np.float32(band[2] - 1)
+    shown = np.empty(BLOCK, np.int64)
+    for b in range(first // BLOCK, (end + BLOCK - 1) // BLOCK):
+        _footprints(geometry[b], m, i, k, left, right, bottom, box)
+        count = 0
+        for s in range(max(first - b * BLOCK, 0), min(end - b * BLOCK, BLOCK)):
+            shown[count] = s
+            count += (box[0, s] <= box[1, s]) & (box[2, s] <= box[3, s])
+        for j in range(count):
+            s = shown[j]
+            key = (np.int64(_bits(box[4, s])) << 32) | np.int64(b * BLOCK + s)
+            u0, u1 = np.int64(box[0, s] - left), np.int64(box[1, s] - left)
+            wide = u1 - u0
+            for row in range(np.int64(box[2, s]), np.int64(box[3, s]) + 1):
+                if wide < _LANES:  # one SIMD minimum instead of a loop of unforeseeable length
+                    for lane in range(_LANES):
+                        new = key if lane <= wide else _EMPTY
+                        old = buffer[row, u0 + lane]
+                        buffer[row, u0 + lane] = new if new < old else old
+                else:
+                    for column in range(u0, u1 + 1):
+                        old = buffer[row, column]
+                        buffer[row, column] = key if key < old else old
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def _draw_cells(
     geometry: Any,
     start: Any,
     sphere: Any,
+    cone: Any,
     body: Any,
     m: Any,
     k: Any,
@@ -241,119 +271,140 @@ def _draw_cells(
     buffer: Any,
 ) -> None:
     """Cull, order, test for occlusion and splat the cells of one band."""
-    cell = np.empty(len(sphere), np.int32)
-    level = np.empty(len(sphere), np.int32)
-    near = np.empty(len(sphere), np.float32)
-    count = _visible_cells(sphere, body, m, k, band, levels, cell, level, near)
-    order = np.empty(count, np.int32)
-    _front_to_back(near, count, order)
-    tiles_v, tiles_u = -(-buffer.shape[0] // _TILE), -(-buffer.shape[1] // _TILE)
-    farthest = np.full((tiles_v, tiles_u), np.uint64((1 << 31) - 1))
-    stale = np.zeros((tiles_v, tiles_u), np.bool_)
-    rect = np.zeros(4, np.int32)
-    for j in range(count):
-        i = order[j]
-        c = cell[i]
-        x, y, z = _transform(m[body[c]], sphere[c, 0], sphere[c, 1], sphere[c, 2])
-        bounded = _tile_rect(x, y, z, sphere[c, 3] + _SKIN, k, band, rect)
-        if bounded and _hidden(np.uint64(_bits(near[i])), rect, buffer, farthest, stale):
+    found = np.empty((len(sphere), 2), np.int32)
+    view = np.empty((len(sphere), 4), np.float32)
+    count = _visible_cells(sphere, cone, body, m, k, band, levels, found, view)
+    order = _front_to_back(view, count)
+    tiles = (buffer.shape[0] // _TILE, buffer.shape[1] // _TILE)
+    farthest = np.full(tiles, _EMPTY >> 32)
+    stale = np.zeros(tiles, np.bool_)
+    box = np.empty((5, BLOCK), np.float32)
+    for j in order:
+        c, level = found[j, 0], found[j, 1]
+        x, y, z, near = view[j, 0], view[j, 1], view[j, 2], view[j, 3]
+        rect = _tile_rect(x, y, z, sphere[c, 3] + _SKIN, k, band)
+        bounded = rect[0] >= 0
+        if bounded and _hidden(np.int64(_bits(near)), rect, buffer, farthest, stale):
             continue
-        _splat(geometry, start[c, level[i]], start[c, level[i] + 1], m[body[c]], k, band, buffer)
-        if bounded:
-            stale[rect[2] : rect[3] + 1, rect[0] : rect[1] + 1] = True
-        else:
-            stale[:] = True
+        first, end = start[c, level], start[c, level + 1]
+        _splat(geometry, first, end, m, body[c], k, band, buffer, box)
+        if not bounded:
+            rect = (0, tiles[1] - 1, 0, tiles[0] - 1)
+        for tv in range(rect[2], rect[3] + 1):
+            for tu in range(rect[0], rect[1] + 1):
+                stale[tv, tu] = True
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
-def _tangent_depth(geometry: Any, i: Any, m: Any, k: Any, center_z: Any, u: Any, v: Any) -> Any:
-    """z-depth of the pixel's ray on the splat's tangent plane, as in the oracle."""
-    x, y, z = _transform(m, geometry[0, i], geometry[1, i], geometry[2, i])
-    nx, ny, nz = _rotate(m, geometry[4, i], geometry[5, i], geometry[6, i])
-    ray_x = ((np.float32(u) + _HALF) - k[2]) / k[0]
-    ray_y = ((np.float32(v) + _HALF) - k[3]) / k[1]
-    slope = (nx * ray_x + ny * ray_y) + nz
-    depth = center_z
-    if slope < _MIN_SLOPE:
-        depth = ((nx * x + ny * y) + nz * z) / slope
-    reach = _TWO * geometry[3, i]
-    return min(max(depth, max(center_z - reach, _NEAR)), center_z + reach)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _tangent_planes(
+    geometry: Any, winners: Any, count: int, m: Any, attributes: Any, plane: Any
+) -> None:
+    """Camera-frame tangent planes of splats: rows of `plane` are normal, offset, z, 2·radius."""
+    for j in range(count):
+        key = winners[j]
+        s = key & 0xFFFFFFFF
+        i = attributes[s, 3]
+        b, lane = s // BLOCK, s % BLOCK
+        px, py, pz = geometry[b, 0, lane], geometry[b, 1, lane], geometry[b, 2, lane]
+        qx, qy, qz = geometry[b, 4, lane], geometry[b, 5, lane], geometry[b, 6, lane]
+        x = ((m[i, 0, 0] * px + m[i, 0, 1] * py) + m[i, 0, 2] * pz) + m[i, 0, 3]
+        y = ((m[i, 1, 0] * px + m[i, 1, 1] * py) + m[i, 1, 2] * pz) + m[i, 1, 3]
+        z = _from_bits(np.uint32(key >> 32))
+        nx = (m[i, 0, 0] * qx + m[i, 0, 1] * qy) + m[i, 0, 2] * qz
+        ny = (m[i, 1, 0] * qx + m[i, 1, 1] * qy) + m[i, 1, 2] * qz
+        nz = (m[i, 2, 0] * qx + m[i, 2, 1] * qy) + m[i, 2, 2] * qz
+        plane[0, j], plane[1, j], plane[2, j] = nx, ny, nz
+        plane[3, j], plane[4, j] = (nx * x + ny * y) + nz * z, z
+        plane[5, j] = _TWO * geometry[b, 3, lane]
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def _resolve(
-    geometry: Any,
-    rgba: Any,
-    instance: Any,
-    source: Any,
-    body: Any,
-    m: Any,
-    k: Any,
-    band: Any,
-    buffer: Any,
-    out: Any,
+    geometry: Any, attributes: Any, m: Any, k: Any, band: Any, buffer: Any, out: Any
 ) -> None:
     """Write color, depth, instance, provenance and point index of the band's winners."""
     rgb, depth, ids, provenance, index = out
-    for v in range(buffer.shape[0]):
-        for column in range(buffer.shape[1]):
-            u = column + band[0]
-            key = buffer[v, column]
-            if key == _EMPTY:
+    width, left = band[1] - band[0], band[0]
+    ray_x = ((np.arange(band[0], band[1]).astype(np.float32) + _HALF) - k[2]) / k[0]
+    # A row is made of runs of pixels with one winner; run 0 stands for the empty ones.
+    winners = np.empty(width + 1, np.int64)
+    run = np.empty(width, np.int64)
+    plane = np.zeros((6, width), np.float32)
+    for v in range(band[2]):
+        count, last = 0, _EMPTY
+        for u in range(width):
+            key = buffer[v, u]
+            winners[count] = key
+            count += (key != last) & (key != _EMPTY)
+            run[u] = count - 1
+            last = key
+        _tangent_planes(geometry, winners, count, m, attributes, plane)
+        ray_y = ((np.float32(v) + _HALF) - k[3]) / k[1]
+        for column in range(width):
+            u = column + left
+            if buffer[v, column] == _EMPTY:
                 rgb[v, u, 0], rgb[v, u, 1], rgb[v, u, 2] = 0, 0, 0
                 depth[v, u], ids[v, u], provenance[v, u], index[v, u] = _ZERO, -1, 0, -1
                 continue
-            i = np.int64(key & np.uint64(0xFFFFFFFF))
-            rgb[v, u, 0], rgb[v, u, 1], rgb[v, u, 2] = rgba[i, 0], rgba[i, 1], rgba[i, 2]
-            provenance[v, u] = 1 + rgba[i, 3]
-            ids[v, u] = instance[i]
-            index[v, u] = source[i]
-            center_z = _from_bits(np.uint32(key >> np.uint64(32)))
-            depth[v, u] = _tangent_depth(geometry, i, m[body[i]], k, center_z, u, v)
+            j = run[column]
+            s = winners[j] & 0xFFFFFFFF
+            color = attributes[s, 0]
+            rgb[v, u, 0] = np.uint8(color & 255)
+            rgb[v, u, 1] = np.uint8((color >> 8) & 255)
+            rgb[v, u, 2] = np.uint8((color >> 16) & 255)
+            provenance[v, u] = np.uint8(1 + (color >> 24))
+            ids[v, u], index[v, u] = attributes[s, 1], attributes[s, 2]
+            slope = (plane[0, j] * ray_x[column] + plane[1, j] * ray_y) + plane[2, j]
+            z, reach = plane[4, j], plane[5, j]
+            on_plane = plane[3, j] / slope if slope < _MIN_SLOPE else z
+            low = z - reach if z - reach > _NEAR else _NEAR
+            on_plane = on_plane if on_plane > low else low
+            depth[v, u] = on_plane if on_plane < z + reach else z + reach
 
 
 def address_table(pyramid: SplatPyramid) -> NDArray[np.int64]:
-    """Sizes and addresses that let one compiled call draw many pyramids, int64 [11].
+    """Sizes and addresses that let one compiled call draw many pyramids, int64 [9].
 
     The addresses hold as long as the pyramid's arrays live.
     """
     arrays = (
         pyramid.geometry,
-        pyramid.rgba,
-        pyramid.instance,
-        pyramid.source,
+        pyramid.attributes,
         pyramid.cell_sphere,
+        pyramid.cell_cone,
         pyramid.cell_body,
         pyramid.cell_start,
-        pyramid.body,
     )
     sizes = [len(pyramid), len(pyramid.cell_sphere), pyramid.cell_start.shape[1]]
     return np.array(sizes + [array.ctypes.data for array in arrays], np.int64)
 
 
-@numba.njit(cache=True, nogil=True)
-def _draw_band(table: Any, body_to_camera: Any, k: Any, levels: Any, band: Any, out: Any) -> None:
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _draw_band(table: Any, m: Any, k: Any, levels: Any, band: Any, out: Any) -> None:
     """Draw one band of one camera; `table` holds sizes and addresses of one pyramid's arrays."""
     splats, cells = table[0], table[1]
-    geometry = numba.carray(_pointer(table[3]), (7, splats), np.float32)
-    rgba = numba.carray(_pointer(table[4]), (splats, 4), np.uint8)
-    instance = numba.carray(_pointer(table[5]), (splats,), np.int32)
-    source = numba.carray(_pointer(table[6]), (splats,), np.int32)
-    sphere = numba.carray(_pointer(table[7]), (cells, 4), np.float32)
-    cell_body = numba.carray(_pointer(table[8]), (cells,), np.int32)
-    start = numba.carray(_pointer(table[9]), (cells, table[2]), np.int32)
-    body = numba.carray(_pointer(table[10]), (splats,), np.int32)
-    buffer = np.full((band[2], band[1] - band[0]), _EMPTY)
-    _draw_cells(geometry, start, sphere, cell_body, body_to_camera, k, levels, band, buffer)
-    _resolve(geometry, rgba, instance, source, body, body_to_camera, k, band, buffer, out)
+    geometry = numba.carray(_pointer(table[3]), (-(-splats // BLOCK), 8, BLOCK), np.float32)
+    attributes = numba.carray(_pointer(table[4]), (splats, 4), np.int32)
+    sphere = numba.carray(_pointer(table[5]), (cells, 4), np.float32)
+    cone = numba.carray(_pointer(table[6]), (cells, 6), np.float32)
+    body = numba.carray(_pointer(table[7]), (cells,), np.int32)
+    start = numba.carray(_pointer(table[8]), (cells, table[2]), np.int32)
+    # Whole tiles and room for a last SIMD store. What is outside the image stays at key 0: it takes
+    # no splat and never counts as far.
+    rows, columns = band[2], band[1] - band[0]
+    padded = (-(-rows // _TILE) * _TILE, (-(-columns // _TILE) + 1) * _TILE)
+    buffer = np.zeros(padded, np.int64)
+    buffer[:rows, :columns] = _EMPTY
+    _draw_cells(geometry, start, sphere, cone, body, m, k, levels, band, buffer)
+    _resolve(geometry, attributes, m, k, band, buffer, out)
 
 
-@numba.njit(cache=True, nogil=True, parallel=True)
+@numba.njit(cache=True, nogil=True, parallel=True, error_model="numpy")
 def draw(
     tables: Any,
     scene: Any,
     first_body: Any,
-    body_to_camera: Any,
+    bodies: Any,
     intrinsics: Any,
     levels: Any,
     bands: Any,
@@ -366,10 +417,10 @@ def draw(
     """Draw B cameras; tasks are (camera, band) pairs in parallel.
 
     Args:
-        tables: Sizes and addresses per scene (`address_table`), int64 [S, 11].
+        tables: Sizes and addresses per scene (`address_table`), int64 [S, 9].
         scene: Scene of each camera, int64 [B].
-        first_body: Row of `body_to_camera` where each camera's bodies start, int64 [B].
-        body_to_camera: Rest-to-camera transforms, float32 [rows, 3, 4].
+        first_body: Row of `bodies` where each camera's bodies start, int64 [B].
+        bodies: Rest-to-camera transforms, float32 [rows, 3, 4].
         intrinsics: (fx, fy, cx, cy), float32 [B, 4].
         levels: Distances from which coarser levels are drawn, float32 [B, LEVELS − 1].
         bands: (first column, end column, height) of each band, int64 [T, 3].
@@ -384,7 +435,7 @@ def draw(
         b = task // per_camera
         _draw_band(
             tables[scene[b]],
-            body_to_camera[first_body[b] :],
+            bodies[first_body[b] :],
             intrinsics[b],
             levels[b],
             bands[task % per_camera],

@@ -38,8 +38,9 @@ def rasterize_one(
         0 where none.
     """
     splat = selected_splats(pyramid, body_to_camera, levels)
-    body = torch.from_numpy(pyramid.body).long()
-    geometry = torch.from_numpy(pyramid.geometry)[:, splat]
+    body = torch.from_numpy(pyramid.attributes)[:, 3].long()
+    splats = torch.from_numpy(pyramid.splats)
+    geometry = splats[splat].T
     position, normal = to_camera(geometry, body_to_camera[body[splat]])
     x, y, z = position
     facing = (normal[0] * x + normal[1] * y) + normal[2] * z
@@ -57,7 +58,7 @@ def rasterize_one(
     depth = torch.zeros(height * width)
     pixel = hit.nonzero()[:, 0]
     won = winner[pixel]
-    geometry = torch.from_numpy(pyramid.geometry)[:, won]
+    geometry = splats[won].T
     position, normal = to_camera(geometry, body_to_camera[body[won]])
     depth[pixel] = tangent_depth(
         position, normal, geometry[3], center_z[pixel], pixel % width, pixel // width, intrinsics
@@ -86,7 +87,7 @@ def selected_splats(pyramid: SplatPyramid, body_to_camera: Tensor, levels: Tenso
 
 def to_camera(geometry: Tensor, m: Tensor) -> tuple[list[Tensor], list[Tensor]]:
     """Camera-frame positions and normals, three [M] tensors each."""
-    px, py, pz, _, nx, ny, nz = geometry
+    px, py, pz, _, nx, ny, nz, _ = geometry
     position = [
         ((m[:, i, 0] * px + m[:, i, 1] * py) + m[:, i, 2] * pz) + m[:, i, 3] for i in range(3)
     ]
