@@ -101,7 +101,7 @@ def _voxel_keys(anchor: Anchor, voxel_m: float) -> NDArray[np.int64]:
             f"voxel_m = {voxel_m} is too fine for a cloud of "
             f"{np.ptp(anchor.points, axis=0).round(1).tolist()} metres: use larger voxels"
         )
-    return _number_voxels(
+    keys: NDArray[np.int64] = _number_voxels(
         anchor.points,
         anchor.normals,
         anchor.generated,
@@ -111,6 +111,7 @@ def _voxel_keys(anchor: Anchor, voxel_m: float) -> NDArray[np.int64]:
         int(body.max()) + 1,
         voxel_m,
     )
+    return keys
 
 
 @numba.njit(cache=True, nogil=True)

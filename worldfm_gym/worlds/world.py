@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -88,9 +89,22 @@ class World:
             instance: Id of the object.
             pose: New object-to-world transform [4, 4], rigid.
         """
-        self.object(instance).pose = check_rigid(pose)
+        self.object(instance).pose = np.asarray(check_rigid(pose), np.float64)
         if self.nav is not None:
             self.nav.set_obstacles(self.objects)
+
+    def save(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Write this world to a folder; see `worldfm_gym.worlds.store.save_world`."""
+        from worldfm_gym.worlds.store import save_world
+
+        save_world(self, folder, overwrite=overwrite)
+
+    @staticmethod
+    def load(folder: str | os.PathLike[str]) -> World:
+        """Read a world that `save` wrote; see `worldfm_gym.worlds.store.load_world`."""
+        from worldfm_gym.worlds.store import load_world
+
+        return load_world(folder)
 
     def require_nav(self) -> NavMap:
         """The navigation map.

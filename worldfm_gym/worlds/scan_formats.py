@@ -1,0 +1,375 @@
+"""Scan formats: scan.json, nerfstudio transforms.json and TUM RGB-D folders, read into one list."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worldfm_gym.camera import Camera, quaternion_to_rotation
+from worldfm_gym.errors import CameraError, SourceError
+from worldfm_gym.worlds.fusion import PosedFrame
+from worldfm_gym.worlds.images import check_same_size, read_color, read_depth
+
+TUM_MAX_OFFSET_S = 0.02
+TUM_DEPTH_UNIT_M = 1 / 5000
+# (fx, fy, cx, cy) at 640×480 after https://cvg.cit.tum.de/data/datasets/rgbd-dataset/file_formats;
+# recordings are told apart by their folder's name, others get the benchmark's default.
+_TUM_INTRINSICS = {
+    "freiburg1": (517.3, 516.5, 318.6, 255.3),
+    "freiburg2": (520.9, 521.0, 325.1, 249.7),
+    "freiburg3": (535.4, 539.2, 320.1, 247.6),
+    "": (525.0, 525.0, 319.5, 239.5),
+}
+_TUM_SIZE = (640, 480)
+_OPENCV_FROM_OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])
+_DISTORTION = ("k1", "k2", "k3", "k4", "p1", "p2")
+
+
+@dataclass(frozen=True, slots=True)
+class ScanFrame:
+    """Where one posed RGB-D image of a scan lies; its pixels are read on `load`.
+
+    Attributes:
+        color_path: Color image.
+        depth_path: Depth image, registered to it.
+        depth_unit_m: Metres per stored unit of depth; None for the default of the file's type.
+        camera: The single camera (batch shape ()), in the scan's own coordinates, metres.
+        name: What to call the frame in an error.
+    """
+
+    color_path: Path
+    depth_path: Path
+    depth_unit_m: float | None
+    camera: Camera
+    name: str
+
+    def load(self) -> PosedFrame:
+        """Read the pixels.
+
+        Raises:
+            SourceError: If an image can't be read or the sizes of color, depth and camera differ.
+        """
+        rgb = read_color(self.color_path)
+        depth = read_depth(self.depth_path, unit_m=self.depth_unit_m)
+        check_same_size(rgb, depth, name=self.name)
+        if (rgb.shape[1], rgb.shape[0]) != (self.camera.width, self.camera.height):
+            raise SourceError(
+                f"{self.name}: the image is {rgb.shape[1]}×{rgb.shape[0]} pixels, its intrinsics "
+                f"are for {self.camera.width}×{self.camera.height}: correct width and height"
+            )
+        return PosedFrame(rgb, depth, self.camera, self.name)
+
+
+def read_scan_json(path: str | os.PathLike[str]) -> list[ScanFrame]:
+    """Read a scan.json: `width`, `height`, `K`, `depth_unit_m` and `frames`.
+
+    Each frame has `color` and `depth` (paths relative to the file) and `c2w` (4×4, OpenCV camera,
+    metres); it may have its own `K`.
+
+    Raises:
+        SourceError: If the file is unreadable, lacks a field, or a frame's camera is unusable.
+    """
+    source = Path(path)
+    data = read_json(source)
+    width, height = (_integer(data, key, source) for key in ("width", "height"))
+    unit_m = _number(data, "depth_unit_m", source, default=0.001)
+    frames = []
+    for index, record in enumerate(_frames(data, source)):
+        name = f"{source.name} frame {index} ({record.get('color', '?')})"
+        frames.append(
+            ScanFrame(
+                color_path=_path(source, record, "color", name),
+                depth_path=_path(source, record, "depth", name),
+                depth_unit_m=unit_m,
+                camera=camera_of(
+                    name, record.get("c2w"), record.get("K", data.get("K")), width, height
+                ),
+                name=name,
+            )
+        )
+    return frames
+
+
+def read_transforms_json(
+    path: str | os.PathLike[str], *, depth_unit_m: float | None = None, scale: float = 1.0
+) -> list[ScanFrame]:
+    """Read a nerfstudio transforms.json whose frames have `depth_file_path`.
+
+    `transform_matrix` maps an OpenGL camera (+y up, −z forward) to the scan; intrinsics `fl_x`,
+    `fl_y`, `cx`, `cy`, `w`, `h` (or `camera_angle_x`) are shared or per frame.
+    See https://docs.nerf.studio/quickstart/data_conventions.html.
+
+    Args:
+        path: The file.
+        depth_unit_m: Metres per stored unit of depth; None takes the file's
+            `depth_unit_scale_factor`, or nerfstudio's default of 0.001 for integer images.
+        scale: Metres per unit of the camera positions.
+
+    Raises:
+        SourceError: If the file is unreadable, lacks a field, its images are distorted, or a
+            frame's camera is unusable.
+    """
+    source = Path(path)
+    data = read_json(source)
+    if not (math.isfinite(scale) and scale > 0):
+        raise SourceError(f"scale must be a positive number of metres per unit, got {scale}")
+    if depth_unit_m is None and "depth_unit_scale_factor" in data:
+        depth_unit_m = _number(data, "depth_unit_scale_factor", source)
+    frames = []
+    for index, record in enumerate(_frames(data, source)):
+        name = f"{source.name} frame {index} ({record.get('file_path', '?')})"
+        if "depth_file_path" not in record:
+            raise SourceError(
+                f"{name} has no depth_file_path: scans need depth with every image; "
+                "images alone are not supported yet"
+            )
+        shared = {**data, **record}
+        bent = [k for k in _DISTORTION if abs(_number(shared, k, source, default=0.0)) > 1e-6]
+        if bent:
+            raise SourceError(
+                f"{name} has lens distortion ({', '.join(bent)}): undistort the images and depth "
+                "first (ns-process-data and colmap image_undistorter do), then remove these keys"
+            )
+        width, height = (_integer(shared, key, source) for key in ("w", "h"))
+        c2w_gl = as_array(record.get("transform_matrix"), name, "transform_matrix")
+        if c2w_gl.shape != (4, 4):
+            raise SourceError(f"{name}: transform_matrix must be 4×4, got {list(c2w_gl.shape)}")
+        c2w = c2w_gl @ _OPENCV_FROM_OPENGL
+        c2w[:3, 3] *= scale
+        frames.append(
+            ScanFrame(
+                color_path=_path(source, record, "file_path", name),
+                depth_path=_path(source, record, "depth_file_path", name),
+                depth_unit_m=depth_unit_m,
+                camera=camera_of(name, c2w, _nerfstudio_K(shared, source), width, height),
+                name=name,
+            )
+        )
+    return frames
+
+
+def read_tum_folder(path: str | os.PathLike[str]) -> list[ScanFrame]:
+    """Read a TUM RGB-D recording: rgb.txt, depth.txt and groundtruth.txt.
+
+    Each color image gets the depth image and the pose nearest in time; those without either within
+    20 ms are left out. Intrinsics come from a file intrinsics.json beside the lists
+    (`fx`, `fy`, `cx`, `cy`), else from "freiburg1…3" in the folder's name, else the benchmark's
+    default 525, 525, 319.5, 239.5; all but the file are for 640×480 images only. Depth is 5000
+    units per metre. See https://cvg.cit.tum.de/data/datasets/rgbd-dataset/file_formats.
+
+    Raises:
+        SourceError: If a list is missing or malformed, no image has both depth and pose, or a
+            pose or the intrinsics are unusable.
+    """
+    folder = Path(path)
+    color, depth = (_tum_list(folder / name, 2) for name in ("rgb.txt", "depth.txt"))
+    poses = _tum_list(folder / "groundtruth.txt", 8)
+    frames: list[ScanFrame] = []
+    size, K = None, None
+    depth_times = np.array([row[0] for row in depth], np.float64)
+    pose_times = np.array([row[0] for row in poses], np.float64)
+    for time, file_name in color:
+        d, p = _nearest(depth_times, float(time)), _nearest(pose_times, float(time))
+        if d is None or p is None:
+            continue
+        name = f"{folder.name}/{file_name}"
+        color_path = folder / file_name
+        if size is None or K is None:
+            size = _image_size(color_path)
+            K = _tum_K(folder, size)
+        frames.append(
+            ScanFrame(
+                color_path=color_path,
+                depth_path=folder / depth[d][1],
+                depth_unit_m=TUM_DEPTH_UNIT_M,
+                camera=camera_of(name, _tum_c2w(poses[p][1:], name), K, *size),
+                name=name,
+            )
+        )
+    if not frames:
+        raise SourceError(
+            f"{folder}: no color image has both a depth image and a pose within "
+            f"{TUM_MAX_OFFSET_S * 1000:.0f} ms: do the three lists belong together?"
+        )
+    return frames
+
+
+def camera_of(name: str, c2w: Any, K: Any, width: int, height: int) -> Camera:
+    """A camera from untrusted values; errors name the frame.
+
+    Raises:
+        SourceError: If `c2w` or `K` is missing, malformed, not finite, or no camera's.
+    """
+    try:
+        return Camera.from_matrix(
+            as_array(c2w, name, "c2w"), as_array(K, name, "K"), width=width, height=height
+        )
+    except CameraError as error:
+        raise SourceError(f"{name}: {error}") from error
+
+
+def as_array(values: Any, name: str, field: str) -> NDArray[np.float64]:
+    """Numbers of a JSON record as float64.
+
+    Raises:
+        SourceError: If they are missing or not numbers of a rectangular array.
+    """
+    if values is None:
+        raise SourceError(f"{name} has no {field}")
+    try:
+        return np.array(values, np.float64)
+    except (TypeError, ValueError) as error:
+        raise SourceError(f"{name}: {field} is not an array of numbers ({error})") from error
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file.
+
+    Raises:
+        SourceError: If the file is missing or holds no JSON object.
+    """
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SourceError(f"there is no file {path}") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise SourceError(f"{path} is not a readable JSON file ({error})") from error
+    if not isinstance(data, dict):
+        raise SourceError(f"{path} must hold a JSON object, got a {type(data).__name__}")
+    return data
+
+
+def _frames(data: Mapping[str, Any], source: Path) -> list[dict[str, Any]]:
+    """The list of frame records."""
+    frames = data.get("frames")
+    if not isinstance(frames, list) or not frames:
+        raise SourceError(f"{source} needs a non-empty list 'frames'")
+    for index, record in enumerate(frames):
+        if not isinstance(record, dict):
+            raise SourceError(f"{source}: frame {index} must be an object, got {record!r:.60}")
+    return frames
+
+
+def _path(source: Path, record: Mapping[str, Any], key: str, name: str) -> Path:
+    """A file named in a record, relative to the file that names it."""
+    value = record.get(key)
+    if not isinstance(value, str) or not value:
+        raise SourceError(f"{name} needs a file name '{key}', got {value!r}")
+    return source.parent / value
+
+
+def _number(
+    data: Mapping[str, Any], key: str, source: Path, *, default: float | None = None
+) -> float:
+    """A finite number of a record."""
+    value = data.get(key, default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise SourceError(f"{source} needs a number '{key}', got {value!r}")
+    return float(value)
+
+
+def _integer(data: Mapping[str, Any], key: str, source: Path) -> int:
+    """A whole number of a record."""
+    value = _number(data, key, source)
+    if value != int(value):
+        raise SourceError(f"{source} needs a whole number '{key}', got {value}")
+    return int(value)
+
+
+def _nerfstudio_K(shared: Mapping[str, Any], source: Path) -> NDArray[np.float64]:
+    """Intrinsic matrix [3, 3] of a frame's own and shared fields."""
+    width, height = _number(shared, "w", source), _number(shared, "h", source)
+    if "fl_x" in shared:
+        fx = _number(shared, "fl_x", source)
+    elif "camera_angle_x" in shared:
+        fx = 0.5 * width / math.tan(_number(shared, "camera_angle_x", source) / 2)
+    else:
+        raise SourceError(f"{source} has neither fl_x nor camera_angle_x")
+    fy = _number(shared, "fl_y", source, default=fx)
+    cx = _number(shared, "cx", source, default=width / 2)
+    cy = _number(shared, "cy", source, default=height / 2)
+    return np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1.0]])
+
+
+def _tum_list(path: Path, columns: int) -> list[tuple[str, ...]]:
+    """Rows of a TUM list, sorted by time, comments left out."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise SourceError(
+            f"{path} is missing: a TUM recording has rgb.txt, depth.txt and groundtruth.txt"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise SourceError(f"{path} is not a readable text file ({error})") from error
+    rows = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        row = tuple(line.replace(",", " ").split())
+        try:
+            finite = math.isfinite(float(row[0]))
+        except ValueError:
+            finite = False
+        if len(row) < columns or not finite:
+            raise SourceError(
+                f"{path} line {number} needs a time stamp and {columns - 1} more columns, "
+                f"got {line[:80]!r}"
+            )
+        rows.append(row[:columns])
+    return sorted(rows, key=lambda row: float(row[0]))
+
+
+def _nearest(times: NDArray[np.float64], time: float) -> int | None:
+    """Index of the time nearest to `time`, None beyond 20 ms."""
+    if len(times) == 0:
+        return None
+    right = int(np.searchsorted(times, time))
+    best = min(
+        (i for i in (right - 1, right) if 0 <= i < len(times)), key=lambda i: abs(times[i] - time)
+    )
+    return best if abs(times[best] - time) <= TUM_MAX_OFFSET_S else None
+
+
+def _tum_c2w(columns: Sequence[str], name: str) -> NDArray[np.float64]:
+    """c2w [4, 4] of the columns tx ty tz qx qy qz qw."""
+    try:
+        tx, ty, tz, qx, qy, qz, qw = (float(value) for value in columns)
+    except ValueError as error:
+        raise SourceError(f"{name}: its pose is not made of numbers ({error})") from error
+    length = math.sqrt(qx * qx + qy * qy + qz * qz + qw * qw)
+    if not 0.5 < length < 2:
+        raise SourceError(f"{name}: its pose is not finite or no rotation (|q| = {length:.3g})")
+    c2w = np.eye(4)
+    c2w[:3, :3] = quaternion_to_rotation([qw, qx, qy, qz])
+    c2w[:3, 3] = tx, ty, tz
+    return c2w
+
+
+def _tum_K(folder: Path, size: tuple[int, int]) -> NDArray[np.float64]:
+    """Intrinsic matrix [3, 3] by the rule of `read_tum_folder`."""
+    own = folder / "intrinsics.json"
+    if own.is_file():
+        data = read_json(own)
+        fx, fy, cx, cy = (_number(data, key, own) for key in ("fx", "fy", "cx", "cy"))
+    elif size == _TUM_SIZE:
+        fx, fy, cx, cy = next(v for k, v in _TUM_INTRINSICS.items() if k in folder.name)
+    else:
+        raise SourceError(
+            f"{folder} has images of {size[0]}×{size[1]} pixels and no intrinsics.json: write one "
+            "with fx, fy, cx, cy in pixels"
+        )
+    return np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1.0]])
+
+
+def _image_size(path: Path) -> tuple[int, int]:
+    """Width and height of the first image of a recording."""
+    height, width = read_color(path).shape[:2]
+    return width, height
