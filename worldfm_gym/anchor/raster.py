@@ -67,13 +67,15 @@ class AnchorRaster:
         """
         self.pyramids = list(pyramids)
         self.backend = backend
-        self._inverse_rest = np.concatenate([p.inverse_rest for p in self.pyramids])
         self._objects = np.array([len(p.inverse_rest) for p in self.pyramids], np.int64)
+        self._inverse_rest = np.tile(np.eye(4), (len(self.pyramids), self._objects.max(), 1, 1))
+        for row, pyramid in zip(self._inverse_rest, self.pyramids, strict=True):
+            row[: len(pyramid.inverse_rest)] = pyramid.inverse_rest
         self._level1_m = np.array([2 * p.spacing_m / LEVEL_PIXELS for p in self.pyramids])
         if backend == "triton":
             from worldfm_gym.anchor.raster_triton import TritonScenes
 
-            self._triton = TritonScenes(self.pyramids, device=device)
+            self._triton = TritonScenes(self.pyramids, self._inverse_rest, device=device)
         elif backend == "numba":
             from worldfm_gym.anchor.raster_cpu import address_table
 
@@ -96,39 +98,31 @@ class AnchorRaster:
             object_poses: Object-to-world transforms per scene, float64 [S, K, 4, 4], padding beyond
                 a scene's objects ignored. None draws every object at rest.
         """
-        task = self._task(cameras, scene, object_poses)
+        scene = np.ascontiguousarray(scene, np.int64)
+        if self.backend == "triton":
+            bodies = self._triton.body_transforms(cameras.c2w, scene, object_poses)
+        else:
+            bodies = body_transforms(
+                np.ascontiguousarray(cameras.c2w),
+                scene,
+                np.empty((0, 0, 4, 4)) if object_poses is None else object_poses,
+                self._inverse_rest,
+                self._objects,
+            )
+        level1_m = self._level1_m[scene] * cameras.intrinsics[:, :2].max(axis=1)
+        task = RasterTask(
+            bodies=bodies,
+            scene=scene,
+            intrinsics=cameras.intrinsics.astype(np.float32),
+            levels=(level1_m[:, None] * _LEVEL_STEPS).astype(np.float32),
+            width=cameras.width,
+            height=cameras.height,
+        )
         if self.backend == "numba":
             return _render_numba(self._tables, task)
         if self.backend == "triton":
             return self._triton.render(task)
         return _render_torch(self.pyramids, task)
-
-    def _task(
-        self, cameras: Camera, scene: NDArray[np.int64], object_poses: NDArray[np.float64] | None
-    ) -> RasterTask:
-        scene = np.ascontiguousarray(scene, np.int64)
-        first_object = np.cumsum(self._objects) - self._objects
-        if object_poses is None:
-            object_poses = np.empty((0, 0, 4, 4))
-        bodies, first_body = body_transforms(
-            np.ascontiguousarray(cameras.c2w),
-            scene,
-            object_poses,
-            self._inverse_rest,
-            first_object,
-            self._objects,
-        )
-        focal = cameras.intrinsics[:, :2].max(axis=1)
-        level1 = self._level1_m[scene] * focal
-        return RasterTask(
-            bodies=bodies,
-            first_body=first_body,
-            scene=scene,
-            intrinsics=cameras.intrinsics.astype(np.float32),
-            levels=(level1[:, None] * _LEVEL_STEPS).astype(np.float32),
-            width=cameras.width,
-            height=cameras.height,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +130,8 @@ class RasterTask:
     """What every backend gets, so that all start from the same float32 numbers.
 
     Attributes:
-        bodies: Rest-to-camera transforms, float32 [rows, 3, 4].
-        first_body: Row of each camera's background body, followed by its objects, int64 [B].
+        bodies: Rest-to-camera transforms of the background and the K objects of each camera's
+            scene, padded, float32 [B, K + 1, 3, 4]; on the device for ``"triton"``.
         scene: Scene of each camera, int64 [B].
         intrinsics: (fx, fy, cx, cy), float32 [B, 4].
         levels: Distances from which coarser levels are drawn, metres, float32 [B, LEVELS − 1].
@@ -145,8 +139,7 @@ class RasterTask:
         height: Image height.
     """
 
-    bodies: NDArray[np.float32]
-    first_body: NDArray[np.int64]
+    bodies: Any
     scene: NDArray[np.int64]
     intrinsics: NDArray[np.float32]
     levels: NDArray[np.float32]
@@ -159,15 +152,10 @@ _LEVEL_STEPS = 2.0 ** np.arange(LEVELS - 1)
 
 @numba.njit(cache=True, nogil=True)
 def body_transforms(
-    c2w: Any, scene: Any, object_poses: Any, inverse_rest: Any, first_object: Any, objects: Any
+    c2w: Any, scene: Any, object_poses: Any, inverse_rest: Any, objects: Any
 ) -> Any:
-    """Rest-to-camera transforms of the bodies of each camera's scene, and where each starts."""
-    first_body = np.empty(len(scene), np.int64)
-    rows = 0
-    for b in range(len(scene)):
-        first_body[b] = rows
-        rows += objects[scene[b]] + 1
-    bodies = np.empty((rows, 3, 4), np.float32)
+    """Rest-to-camera transforms, float32 [B, K + 1, 3, 4], computed in float64."""
+    bodies = np.empty((len(scene), inverse_rest.shape[1] + 1, 3, 4), np.float32)
     w2c, moved = np.empty((3, 4)), np.empty((3, 4))
     for b in range(len(scene)):
         for i in range(3):
@@ -175,16 +163,14 @@ def body_transforms(
             for j in range(3):
                 w2c[i, j] = c2w[b, j, i]
                 w2c[i, 3] -= c2w[b, j, i] * c2w[b, j, 3]
-        row = first_body[b]
-        bodies[row] = w2c
+        bodies[b, 0] = w2c
         for k in range(objects[scene[b]]):
-            row += 1
             if len(object_poses) == 0:
-                bodies[row] = w2c
+                bodies[b, k + 1] = w2c
                 continue
             _compose(w2c, object_poses[scene[b], k], moved)
-            _compose(moved, inverse_rest[first_object[scene[b]] + k], bodies[row])
-    return bodies, first_body
+            _compose(moved, inverse_rest[scene[b], k], bodies[b, k + 1])
+    return bodies
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
@@ -213,7 +199,6 @@ def _render_numba(tables: NDArray[np.int64], task: RasterTask) -> RasterImages:
     raster_cpu.draw(
         tables,
         task.scene,
-        task.first_body,
         task.bodies,
         task.intrinsics,
         task.levels,
@@ -234,11 +219,9 @@ def _render_torch(pyramids: Sequence[SplatPyramid], task: RasterTask) -> RasterI
 
     winners, depths = [], []
     for b, scene in enumerate(task.scene):
-        first = task.first_body[b]
-        bodies = task.bodies[first : first + 1 + len(pyramids[scene].inverse_rest)]
         winner, depth = rasterize_one(
             pyramids[scene],
-            torch.from_numpy(bodies),
+            torch.from_numpy(task.bodies[b]),
             intrinsics=torch.from_numpy(task.intrinsics[b]),
             levels=torch.from_numpy(task.levels[b]),
             width=task.width,

@@ -403,7 +403,6 @@ def _draw_band(table: Any, m: Any, k: Any, levels: Any, band: Any, out: Any) -> 
 def draw(
     tables: Any,
     scene: Any,
-    first_body: Any,
     bodies: Any,
     intrinsics: Any,
     levels: Any,
@@ -419,8 +418,7 @@ def draw(
     Args:
         tables: Sizes and addresses per scene (`address_table`), int64 [S, 9].
         scene: Scene of each camera, int64 [B].
-        first_body: Row of `bodies` where each camera's bodies start, int64 [B].
-        bodies: Rest-to-camera transforms, float32 [rows, 3, 4].
+        bodies: Rest-to-camera transforms, float32 [B, K + 1, 3, 4].
         intrinsics: (fx, fy, cx, cy), float32 [B, 4].
         levels: Distances from which coarser levels are drawn, float32 [B, LEVELS − 1].
         bands: (first column, end column, height) of each band, int64 [T, 3].
@@ -435,7 +433,7 @@ def draw(
         b = task // per_camera
         _draw_band(
             tables[scene[b]],
-            bodies[first_body[b] :],
+            bodies[b],
             intrinsics[b],
             levels[b],
             bands[task % per_camera],
