@@ -33,6 +33,14 @@ class RendererError(WorldFMError, ValueError):
     """A renderer can't be made: unknown name, or a world that it can't draw."""
 
 
+class SimulatorError(WorldFMError, ValueError):
+    """Worlds, agents, object motion or a state that a simulator was given don't fit together."""
+
+
+class ConfigError(WorldFMError, ValueError):
+    """An option of an environment has a value that it can't work with."""
+
+
 class ActionError(WorldFMError, ValueError):
     """An action is outside its space, misshapen or not finite."""
 

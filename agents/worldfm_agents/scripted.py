@@ -1,0 +1,197 @@
+"""Scripted agents: baselines that learn nothing, from random to privileged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from worldfm_envs.actions import FORWARD, LEFT, RIGHT, STOP
+from worldfm_envs.point_nav import PointNavEnv
+from worldfm_gym.camera import quaternion_to_rotation
+from worldfm_gym.errors import ConfigError
+from worldfm_gym.navigation import move_discs
+from worldfm_gym.simulator import Simulator
+
+_STOP_WITHIN_M = 0.19
+
+
+class RandomAgent:
+    """Draws actions uniformly; of point-goal actions it leaves out stopping, unless told."""
+
+    def __init__(
+        self, action_space: gym.Space[Any], *, seed: int | None = 0, stops: bool = False
+    ) -> None:
+        self._rng = np.random.default_rng(seed)
+        if not isinstance(action_space, gym.spaces.Discrete | gym.spaces.Box):
+            raise ConfigError(f"RandomAgent acts in Discrete and Box spaces, got {action_space}")
+        self._space = action_space
+        self._lowest = 0 if stops else FORWARD
+
+    def act(self, observation: Mapping[str, NDArray[Any]], info: Mapping[str, Any]) -> Any:
+        """See `Agent.act`."""
+        if isinstance(self._space, gym.spaces.Discrete):
+            return int(self._rng.integers(self._lowest, self._space.n))
+        action = self._rng.uniform(self._space.low, self._space.high, self._space.shape)
+        if self._space.shape == (3,) and self._lowest:
+            action[2] = -1.0  # never the stop of continuous point-goal navigation
+        return np.asarray(action, np.float32)
+
+
+class GreedyAgent:
+    """Turns to the goal and walks; after bumping into something, sidesteps at random.
+
+    For discrete point-goal navigation; reads `pointgoal` and `collision` only.
+    """
+
+    def __init__(self, *, seed: int | None = 0, turn_step_deg: float = 10.0) -> None:
+        self._rng = np.random.default_rng(seed)
+        self._tolerance = np.deg2rad(turn_step_deg) / 2
+        self._detour: list[int] = []
+
+    def act(self, observation: Mapping[str, NDArray[Any]], info: Mapping[str, Any]) -> int:
+        """See `Agent.act`."""
+        distance, angle = map(float, observation["pointgoal"])
+        if distance < _STOP_WITHIN_M:
+            self._detour = []
+            return STOP
+        if observation["collision"][0] > 0 and not self._detour:
+            turn = LEFT if self._rng.random() < 0.5 else RIGHT
+            self._detour = [turn] * int(self._rng.integers(3, 12))
+            self._detour += [FORWARD] * int(self._rng.integers(2, 7))
+        if self._detour:
+            return self._detour.pop(0)
+        return steer(angle, tolerance=self._tolerance)
+
+
+class ShortestPathAgent:
+    """Walks the shortest path with discrete steps; knows the map and the goal (privileged).
+
+    Tries a step in every heading that turns can reach, contact with obstacles included, and takes
+    the one that ends nearest to the goal on foot, like Habitat's greedy geodesic follower.
+    """
+
+    def __init__(
+        self,
+        env: gym.Env[Any, Any],
+        *,
+        forward_step_m: float = 0.25,
+        turn_step_deg: float = 10.0,
+    ) -> None:
+        """Follow the episodes of `env`.
+
+        Args:
+            env: Point-goal navigation with discrete actions, wrapped or not.
+            forward_step_m: As given to the environment.
+            turn_step_deg: As given to the environment.
+
+        Raises:
+            ConfigError: If `env` is something else.
+        """
+        inner = env.unwrapped
+        if not isinstance(inner, PointNavEnv) or not isinstance(
+            inner.action_space, gym.spaces.Discrete
+        ):
+            raise ConfigError("ShortestPathAgent needs WorldFM/PointNav with discrete actions")
+        self._env = inner
+        self._forward_step_m = forward_step_m
+        half = int(180 / turn_step_deg)
+        turns = np.arange(-half, half + 1)
+        self._turns = turns[np.argsort(np.abs(turns), kind="stable")]  # small turns win ties
+        self._headings = self._turns * np.deg2rad(turn_step_deg)
+        self._plan: list[int] = []
+
+    def act(self, observation: Mapping[str, NDArray[Any]], info: Mapping[str, Any]) -> int:
+        """See `Agent.act`."""
+        simulator = self._env.simulator
+        if simulator.step_count[0] == 0:
+            self._plan = []
+        if not self._plan:
+            if info["distance_to_goal"] < _STOP_WITHIN_M:
+                return STOP
+            turns = self._best_turns(simulator)
+            self._plan = [LEFT if turns > 0 else RIGHT] * abs(turns) + [FORWARD]
+        return self._plan.pop(0)
+
+    def _best_turns(self, simulator: Simulator) -> int:
+        """Turns to the left before the step that ends nearest to the goal."""
+        episode = self._env.task.episodes[0]
+        assert episode is not None
+        yaw = simulator.yaw[0] + self._headings
+        step = self._forward_step_m * np.stack([np.cos(yaw), np.sin(yaw)], axis=-1)
+        reached, _ = move_discs(
+            self._env.world.require_nav(),
+            np.repeat(simulator.position_xy, len(step), axis=0),
+            step,
+            slide=simulator.config.sliding,
+        )
+        # Rounded, so that equally good headings tie whatever the last digits say.
+        return int(self._turns[np.argmin(np.round(episode.field.distance(reached), 6))])
+
+
+class OrbitAgent:
+    """Circles around a point with the free camera, looking at it; turns back where it is blocked.
+
+    Reads `pose` and `collision`.
+    """
+
+    def __init__(
+        self,
+        *,
+        radius_m: float = 1.5,
+        center_world: tuple[float, float, float] | None = None,
+        max_speed_mps: float = 1.0,
+        max_turn_dps: float = 60.0,
+    ) -> None:
+        """Set up an orbit.
+
+        Args:
+            radius_m: Radius of the circle.
+            center_world: What to look at; None takes the point `radius_m` ahead of the camera at
+                the first action.
+            max_speed_mps: As given to the environment.
+            max_turn_dps: As given to the environment.
+        """
+        if not radius_m > 0:
+            raise ConfigError(f"radius_m must be positive, got {radius_m}")
+        self._radius_m = radius_m
+        self._center = None if center_world is None else np.array(center_world, np.float64)
+        self._scale = np.repeat([max_speed_mps, np.deg2rad(max_turn_dps)], 3)
+        # Never faster around the circle than the camera can turn to keep looking inward.
+        self._speed = 0.8 * min(max_speed_mps, radius_m * self._scale[3])
+
+    def act(
+        self, observation: Mapping[str, NDArray[Any]], info: Mapping[str, Any]
+    ) -> NDArray[np.float32]:
+        """See `Agent.act`."""
+        pose = observation["pose"].astype(np.float64)
+        position, rotation = pose[:3], quaternion_to_rotation(pose[3:])
+        if self._center is None:
+            self._center = position + self._radius_m * rotation[:, 2]
+        if observation["collision"][0] > 0:
+            self._speed = -self._speed
+        x, y, z = rotation.T @ (self._center - position)
+        distance = max(float(np.sqrt(x * x + y * y + z * z)), 1e-6)
+        roll = rotation[2, 0]  # the right axis of a level camera is horizontal
+        velocity = np.array(
+            [
+                self._speed,
+                0.0,
+                2.0 * (distance - self._radius_m),
+                2.0 * np.arctan2(-y, max(z, 1e-6)),
+                -self._speed / distance + 2.0 * np.arctan2(x, z),
+                2.0 * roll,
+            ]
+        )
+        return np.asarray(np.clip(velocity / self._scale, -1.0, 1.0), np.float32)
+
+
+def steer(angle: float, *, tolerance: float) -> int:
+    """The discrete action towards something at an angle to the left, in radians."""
+    angle = (angle + np.pi) % (2 * np.pi) - np.pi
+    if abs(angle) <= tolerance + 1e-9:
+        return FORWARD
+    return LEFT if angle > 0 else RIGHT

@@ -1,0 +1,120 @@
+"""Metrics: how well a navigation episode goes, batched over agents.
+
+Success, SPL and path length after Anderson et al., "On Evaluation of Embodied Navigation Agents"
+(2018); SoftSPL after Datta et al., "Integrating Egocentric Localization for More Realistic
+Point-Goal Navigation Agents" (2020). All are computed as Habitat computes them.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+
+class NavigationMetrics:
+    """Arrays of length N, one entry per agent.
+
+    Attributes:
+        start_distance_m: Geodesic distance to the goal when the episode began, metres.
+        distance_to_goal_m: Geodesic distance to the goal now, metres.
+        progress_m: By how much the last step shrank that distance, metres.
+        path_length_m: Length of the way travelled, metres.
+        collisions: Number of steps that met something.
+        success: Whether the agent stopped within the success distance of the goal.
+        spl: Success weighted by path length, ``S · l / max(p, l)``; 0 until the agent stops.
+        soft_spl: SPL with progress for success, ``max(0, 1 − d / l) · l / max(p, l)``.
+    """
+
+    def __init__(self, num_agents: int, *, success_distance_m: float) -> None:
+        self.success_distance_m = success_distance_m
+        self.start_distance_m = np.ones(num_agents)
+        self.distance_to_goal_m = np.ones(num_agents)
+        self.progress_m = np.zeros(num_agents)
+        self.path_length_m = np.zeros(num_agents)
+        self.collisions = np.zeros(num_agents, np.int64)
+        self.success = np.zeros(num_agents, np.bool_)
+        self.spl = np.zeros(num_agents)
+        self.soft_spl = np.zeros(num_agents)
+        self._position_xy = np.zeros((num_agents, 2))
+
+    def begin(self, agent: int, position_xy: NDArray[np.float64], distance_m: float) -> None:
+        """Start an episode of one agent at a point [2] a geodesic distance from its goal."""
+        self._position_xy[agent] = position_xy
+        self.start_distance_m[agent] = self.distance_to_goal_m[agent] = distance_m
+        self.progress_m[agent] = self.path_length_m[agent] = 0.0
+        self.collisions[agent] = 0
+        self.success[agent] = False
+        self.spl[agent] = self.soft_spl[agent] = 0.0
+
+    def update(
+        self,
+        position_xy: NDArray[np.float64],
+        distance_m: NDArray[np.float64],
+        collided: NDArray[np.bool_],
+        stopped: NDArray[np.bool_],
+    ) -> None:
+        """Account for one step.
+
+        Args:
+            position_xy: Where the agents are now, metres [N, 2].
+            distance_m: Geodesic distances to their goals [N]; where infinite (a body pushed by a
+                moving object can stand where no way leads on), the last finite one is kept.
+            collided: Whether the step met something [N].
+            stopped: Whether the agent declared that it has arrived [N].
+        """
+        _update(
+            position_xy,
+            distance_m,
+            collided,
+            stopped,
+            self.success_distance_m,
+            self._position_xy,
+            self.start_distance_m,
+            self.distance_to_goal_m,
+            self.progress_m,
+            self.path_length_m,
+            self.collisions,
+            self.success,
+            self.spl,
+            self.soft_spl,
+        )
+
+
+@njit(cache=True, nogil=True)
+def _update(
+    position_xy: Any,
+    distance_m: Any,
+    collided: Any,
+    stopped: Any,
+    success_distance_m: float,
+    last_xy: Any,
+    start_distance_m: Any,
+    distance_to_goal_m: Any,
+    progress_m: Any,
+    path_length_m: Any,
+    collisions: Any,
+    success: Any,
+    spl: Any,
+    soft_spl: Any,
+) -> None:
+    """`NavigationMetrics.update` on arrays [N], in place."""
+    for i in range(len(distance_m)):
+        before = distance_to_goal_m[i]
+        now = distance_m[i] if math.isfinite(distance_m[i]) else before
+        distance_to_goal_m[i], progress_m[i] = now, before - now
+        path_length_m[i] += math.hypot(
+            position_xy[i, 0] - last_xy[i, 0], position_xy[i, 1] - last_xy[i, 1]
+        )
+        last_xy[i, 0], last_xy[i, 1] = position_xy[i, 0], position_xy[i, 1]
+        collisions[i] += collided[i]
+        success[i] = stopped[i] and now < success_distance_m
+        start = start_distance_m[i]
+        longest = max(start, path_length_m[i])
+        # Who starts on the goal and stays there has gone the shortest way.
+        efficiency = start / longest if longest > 0.0 else 1.0
+        spl[i] = efficiency if success[i] else 0.0
+        soft_spl[i] = efficiency * (max(0.0, 1.0 - now / start) if start > 0.0 else 1.0)

@@ -1,0 +1,126 @@
+"""Object sensor: where the nearest objects are, as seen from the camera.
+
+Each row describes one object; rows come nearest first, by the distance of the box center from the
+camera, and rows beyond the number of objects are zero:
+
+======= ====================================================================================
+columns meaning
+======= ====================================================================================
+0–2     box center in the camera frame (x right, y down, z forward), metres
+3–8     first two columns of the object's rotation in the camera frame (the 6D representation of
+        Zhou et al., "On the Continuity of Rotation Representations in Neural Networks", 2019)
+9–11    full side lengths of the box, metres
+12      1 if at least one pixel of the image shows the object, else 0
+13      instance id, the key of `World.object`; 0 in an empty row
+======= ====================================================================================
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from numba import njit
+from numpy.typing import NDArray
+
+from worldfm_envs.sensors import POSITION_LIMIT_M, SensorInput
+
+OBJECT_COLUMNS = 14
+_MAX_INSTANCE = 2.0**24  # what float32 still holds exactly
+
+
+class ObjectPoseSensor:
+    """Rows of the K nearest objects, flattened to [K · 14]; columns in the module's docstring."""
+
+    def __init__(self, *, num_objects: int) -> None:
+        low = [-POSITION_LIMIT_M] * 3 + [-1.0] * 6 + [0.0] * 5
+        high = [POSITION_LIMIT_M] * 3 + [1.0] * 6 + [POSITION_LIMIT_M] * 3 + [1.0, _MAX_INSTANCE]
+        self._num_objects = num_objects
+        self.space = spaces.Box(
+            np.tile(np.array(low, np.float32), num_objects),
+            np.tile(np.array(high, np.float32), num_objects),
+            dtype=np.float32,
+        )
+
+    def read(self, source: SensorInput) -> NDArray[Any]:
+        """See `Sensor.read`."""
+        simulator = source.simulator
+        rows = np.zeros((len(simulator.c2w), self._num_objects, OBJECT_COLUMNS), np.float32)
+        _fill_rows(
+            simulator.c2w,
+            simulator.scene,
+            simulator.objects.poses,
+            simulator.objects.sizes,
+            simulator.objects.instances,
+            source.frame.instance,
+            rows,
+        )
+        return rows.reshape(len(rows), -1)
+
+
+@njit(cache=True, nogil=True)
+def _fill_rows(
+    c2w: Any, scene: Any, poses: Any, sizes: Any, instances: Any, image: Any, rows: Any
+) -> None:
+    """Rows [N, K, 14] from poses [S, M, 4, 4], sizes [S, M, 3], ids [S, M], images [N, H, W]."""
+    wanted = rows.shape[1]
+    nearest = np.empty(wanted, np.int64)
+    distance = np.empty(wanted)
+    for i in range(len(c2w)):
+        s = scene[i]
+        kept = _nearest(c2w[i], poses[s], instances[s], nearest, distance)
+        if kept == 0:
+            continue
+        seen = _ids_in(image[i], instances[s].max())
+        for j in range(kept):
+            k = nearest[j]
+            row = rows[i, j]
+            for a in range(3):
+                for b in range(4):
+                    value = 0.0
+                    for c in range(3):
+                        offset = c2w[i, c, 3] if b == 3 else 0.0
+                        value += c2w[i, c, a] * (poses[s, k, c, b] - offset)
+                    if b == 3:
+                        row[a] = min(max(value, -POSITION_LIMIT_M), POSITION_LIMIT_M)
+                    elif b < 2:
+                        row[3 + 3 * b + a] = min(max(value, -1.0), 1.0)
+                row[9 + a] = min(sizes[s, k, a], POSITION_LIMIT_M)
+            row[12] = seen[instances[s, k]]
+            row[13] = instances[s, k]
+
+
+@njit(cache=True, nogil=True)
+def _nearest(c2w: Any, poses: Any, instances: Any, nearest: Any, distance: Any) -> int:
+    """Indices of the nearest objects, in order, ties to the lower index; returns how many."""
+    kept = 0
+    for k in range(len(instances)):
+        if instances[k] == 0:
+            continue
+        dx = poses[k, 0, 3] - c2w[0, 3]
+        dy = poses[k, 1, 3] - c2w[1, 3]
+        dz = poses[k, 2, 3] - c2w[2, 3]
+        d = math.sqrt(dx * dx + dy * dy + dz * dz)
+        if kept == len(nearest) and d >= distance[kept - 1]:
+            continue
+        place = min(kept, len(nearest) - 1)
+        while place > 0 and distance[place - 1] > d:
+            nearest[place], distance[place] = nearest[place - 1], distance[place - 1]
+            place -= 1
+        nearest[place], distance[place] = k, d
+        kept = min(kept + 1, len(nearest))
+    return kept
+
+
+@njit(cache=True, nogil=True)
+def _ids_in(image: Any, largest: int) -> Any:
+    """Which ids 0…largest an instance image [H, W] shows, bool [largest + 1]."""
+    seen = np.zeros(largest + 1, np.bool_)
+    for v in range(image.shape[0]):
+        for u in range(image.shape[1]):
+            value = image[v, u]
+            if 0 <= value <= largest:
+                seen[value] = True
+    return seen

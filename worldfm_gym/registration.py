@@ -1,0 +1,20 @@
+"""Registration: the environment ids that `import worldfm_gym` makes known to Gymnasium."""
+
+from __future__ import annotations
+
+import gymnasium
+
+MAX_EPISODE_STEPS = 500
+
+ENTRY_POINTS = {
+    "WorldFM/FreeCamera-v0": "worldfm_envs.free_camera:FreeCameraEnv",
+    "WorldFM/PointNav-v0": "worldfm_envs.point_nav:PointNavEnv",
+}
+"""Entry points by id; strings, so that the engine imports no environment."""
+
+
+def register_environments() -> None:
+    """Register every id that is not registered yet."""
+    for env_id, entry_point in ENTRY_POINTS.items():
+        if env_id not in gymnasium.registry:
+            gymnasium.register(env_id, entry_point=entry_point, max_episode_steps=MAX_EPISODE_STEPS)

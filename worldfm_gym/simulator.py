@@ -1,0 +1,395 @@
+"""Simulator: batched agents in batched scenes; moves them, moves objects, asks for frames.
+
+The one place where worlds, navigation and renderers meet. It knows nothing of tasks: no goals, no
+rewards, no episodes. A single environment is a simulator of one agent; there is no other code path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from worldfm_gym.camera import Camera, check_rigid, heading_c2w, intrinsics_from_fov
+from worldfm_gym.errors import SimulatorError
+from worldfm_gym.frame import Frame
+from worldfm_gym.motion import heading_of, per_agent, turn_free, turn_level
+from worldfm_gym.navigation import move_discs, move_spheres
+from worldfm_gym.renderer import Renderer, make_renderer
+from worldfm_gym.scene_objects import ObjectMotion, SceneObjects
+from worldfm_gym.worlds.world import World
+
+RendererFactory = Callable[[Sequence[World]], Renderer]
+"""Builds a renderer for a list of worlds, one per scene."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulatorConfig:
+    """What all agents of a simulator have in common.
+
+    Attributes:
+        width: Image width in pixels.
+        height: Image height in pixels.
+        fov_x_deg: Horizontal field of view in degrees.
+        camera_height_m: Height of a ground agent's camera above the floor, metres.
+        step_s: Simulated time of one ground step, seconds.
+        sliding: Slide along what is in the way; False stops at it.
+        free_radius_m: Radius of the sphere with which a free camera collides, metres.
+    """
+
+    width: int = 128
+    height: int = 128
+    fov_x_deg: float = 90.0
+    camera_height_m: float = 1.25
+    step_s: float = 0.25
+    sliding: bool = True
+    free_radius_m: float = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulatorState:
+    """Everything that changes as a simulator steps, as arrays that nothing else refers to.
+
+    ``np.savez(path, **state.arrays())`` and ``SimulatorState(**np.load(path))`` keep it in a file.
+
+    Attributes:
+        c2w: Camera poses, float64 [N, 4, 4].
+        scene: Scene of each agent, int64 [N].
+        collided: Whether the last step met something, bool [N].
+        step_count: Steps since an agent was placed, int64 [N].
+        object_poses: Object-to-world transforms, float64 [S, K, 4, 4].
+        time_s: Simulated time of each scene, float64 [S].
+    """
+
+    c2w: NDArray[np.float64]
+    scene: NDArray[np.int64]
+    collided: NDArray[np.bool_]
+    step_count: NDArray[np.int64]
+    object_poses: NDArray[np.float64]
+    time_s: NDArray[np.float64]
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """The arrays by name."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+
+class Simulator:
+    """N agents in S scenes; a scene is a world plus where its objects are now.
+
+    Attributes:
+        config: What all agents have in common.
+        worlds: One per scene.
+        renderer: Draws the frames.
+        objects: Where the objects of each scene are.
+        c2w: Camera poses, float64 [N, 4, 4].
+        scene: Scene of each agent, int64 [N].
+        collided: Whether the last step met something, bool [N].
+        step_count: Steps since an agent was placed, int64 [N].
+        time_s: Simulated time of each scene, float64 [S].
+
+    The arrays are the live state: read them freely, change them through the methods.
+    """
+
+    def __init__(
+        self,
+        worlds: Sequence[World],
+        *,
+        agents_per_scene: int = 1,
+        scene: ArrayLike | None = None,
+        config: SimulatorConfig | None = None,
+        renderer: str | Renderer | RendererFactory = "anchor",
+        device: str = "cpu",
+    ) -> None:
+        """Set up scenes and place every agent at its world's start pose.
+
+        Args:
+            worlds: One per scene; a world may appear several times and is never modified.
+            agents_per_scene: Agents in each scene, numbered scene by scene.
+            scene: Scene of each agent [N], instead of `agents_per_scene`.
+            config: Image size, camera height and so on.
+            renderer: A name for `make_renderer`, a function that builds one, or one already built
+                for exactly these worlds.
+            device: Where a renderer given by name draws.
+
+        Raises:
+            SimulatorError: If there are no worlds or agents, a scene index is out of range, or the
+                renderer was built for other worlds.
+        """
+        self.config = config or SimulatorConfig()
+        self.worlds = list(worlds)
+        if not self.worlds:
+            raise SimulatorError("a simulator needs at least one world, got an empty list")
+        if scene is None:
+            scene = np.repeat(np.arange(len(self.worlds)), max(agents_per_scene, 0))
+        self.scene = np.array(scene, np.int64)
+        self._check_scenes(self.scene)
+        self._make_renderer = _renderer_factory(renderer, device)
+        self.renderer = self._checked_renderer()
+        self.objects = SceneObjects(self.worlds)
+        count = len(self.scene)
+        self.c2w = np.stack([self.worlds[s].start_c2w for s in self.scene]).astype(np.float64)
+        self.collided = np.zeros(count, np.bool_)
+        self.step_count = np.zeros(count, np.int64)
+        self.time_s = np.zeros(len(self.worlds))
+        size = {"width": self.config.width, "height": self.config.height}
+        intrinsics = intrinsics_from_fov(self.config.fov_x_deg, **size)
+        self._intrinsics = Camera(self.c2w, intrinsics, **size).intrinsics
+        self._group_agents()
+
+    @property
+    def num_agents(self) -> int:
+        """Number of agents N."""
+        return len(self.scene)
+
+    @property
+    def num_scenes(self) -> int:
+        """Number of scenes S."""
+        return len(self.worlds)
+
+    @property
+    def object_poses(self) -> NDArray[np.float64]:
+        """Object-to-world transforms, float64 [S, K, 4, 4]."""
+        return self.objects.poses
+
+    @property
+    def position_xy(self) -> NDArray[np.float64]:
+        """Where the agents stand, float64 [N, 2]; a view of `c2w`."""
+        return self.c2w[:, :2, 3]
+
+    @property
+    def yaw(self) -> NDArray[np.float64]:
+        """Headings in radians, counter-clockwise from world +x, float64 [N]."""
+        return heading_of(self.c2w)[0]
+
+    def place(self, agents: ArrayLike, c2w: ArrayLike, *, scene: ArrayLike | None = None) -> None:
+        """Put agents at camera poses, and in other scenes if `scene` is given; restarts counters.
+
+        Args:
+            agents: Indices [M].
+            c2w: Camera-to-world transforms [M, 4, 4] (or one for all), rigid.
+            scene: Scene indices [M].
+
+        Raises:
+            CameraError: If a pose is not rigid.
+            SimulatorError: If a scene index is out of range.
+        """
+        chosen = np.atleast_1d(np.asarray(agents, np.int64))
+        if scene is not None:
+            moved = np.broadcast_to(np.asarray(scene, np.int64), chosen.shape)
+            self._check_scenes(moved)
+            self.scene[chosen] = moved
+            self._group_agents()
+        self.c2w[chosen] = check_rigid(c2w)
+        self.collided[chosen] = False
+        self.step_count[chosen] = 0
+
+    def place_ground(
+        self,
+        agents: ArrayLike,
+        xy: ArrayLike,
+        yaw: ArrayLike,
+        *,
+        pitch: ArrayLike = 0.0,
+        scene: ArrayLike | None = None,
+    ) -> None:
+        """Stand agents on the floor at points [M, 2] with headings and pitches [M] in radians."""
+        position = np.atleast_2d(np.asarray(xy, np.float64))
+        eye = np.empty((len(position), 3))
+        eye[:, :2], eye[:, 2] = position, self.config.camera_height_m
+        self.place(agents, heading_c2w(eye, yaw, pitch), scene=scene)
+
+    def move_ground(
+        self,
+        forward_m: ArrayLike,
+        *,
+        strafe_m: ArrayLike = 0.0,
+        yaw_delta: ArrayLike = 0.0,
+        pitch_delta: ArrayLike = 0.0,
+    ) -> None:
+        """One step of every ground agent: objects move, then agents turn and move until contact.
+
+        Args:
+            forward_m: Way along the heading in metres, [N] or one for all.
+            strafe_m: Way to the right in metres.
+            yaw_delta: Turn to the left in radians, made evenly while moving.
+            pitch_delta: Turn upward in radians; pitch stops at ±89°.
+
+        Raises:
+            NavigationError: If an agent is in a world that can't be walked; nothing moved.
+        """
+        count = len(self.scene)
+        navs = [self.worlds[scene].require_nav() for scene, _ in self._groups]
+        self._advance(self.config.step_s)
+        delta = turn_level(
+            self.c2w,
+            per_agent(forward_m, count),
+            per_agent(strafe_m, count),
+            per_agent(yaw_delta, count),
+            per_agent(pitch_delta, count),
+        )
+        for nav, (scene, agents) in zip(navs, self._groups, strict=True):
+            xy, collided = move_discs(
+                nav,
+                self.c2w[agents, :2, 3],
+                delta[agents],
+                slide=self.config.sliding,
+                boxes=self.objects.boxes[scene],
+            )
+            self.c2w[agents, :2, 3] = xy
+            self.collided[agents] = collided
+
+    def move_free(self, twist: ArrayLike, dt: float) -> None:
+        """One step of every free camera along a body-frame velocity.
+
+        Where the world has a navigation map, cameras stop or slide at solid and unknown space;
+        where it has none they fly through everything.
+
+        Args:
+            twist: (vx, vy, vz, wx, wy, wz) in m/s and rad/s in the camera frame, [N, 6] or [6].
+            dt: Duration of the step in seconds.
+        """
+        count = len(self.scene)
+        self._advance(dt)
+        delta = turn_free(self.c2w, per_agent(twist, count, (6,)) * dt)
+        for scene, agents in self._groups:
+            nav = self.worlds[scene].nav
+            if nav is None:
+                self.c2w[agents, :3, 3] += delta[agents]
+                continue
+            position, collided = move_spheres(
+                nav,
+                self.c2w[agents, :3, 3],
+                delta[agents],
+                radius_m=self.config.free_radius_m,
+                slide=self.config.sliding,
+                boxes=self.objects.boxes[scene],
+            )
+            self.c2w[agents, :3, 3] = position
+            self.collided[agents] = collided
+
+    def render(self) -> Frame:
+        """Draw what every agent sees now: one renderer call, batch N."""
+        cameras = Camera.unchecked(
+            self.c2w.copy(),
+            self._intrinsics,
+            width=self.config.width,
+            height=self.config.height,
+        )
+        return self.renderer.render(cameras, self.scene, object_poses=self.objects.poses)
+
+    def set_object_pose(self, scene: int, instance: int, pose: ArrayLike) -> None:
+        """Move one object of one scene; the world itself stays as it is.
+
+        Raises:
+            KeyError: If the scene's world has no object with that instance id.
+            CameraError: If the pose is not rigid.
+        """
+        self.objects.set_pose(scene, instance, pose)
+
+    def set_object_motion(self, scene: int, motion: ObjectMotion | None) -> None:
+        """Let the objects of a scene move by themselves from now on; None leaves them still."""
+        self.objects.set_motion(scene, motion, float(self.time_s[scene]))
+
+    def reset_objects(self, scenes: ArrayLike | None = None) -> None:
+        """Put the clock of scenes back to zero and their objects where their worlds hold them."""
+        chosen = range(self.num_scenes) if scenes is None else np.atleast_1d(np.asarray(scenes))
+        for scene in map(int, chosen):
+            self.time_s[scene] = 0.0
+            self.objects.reset(scene)
+
+    def state(self) -> SimulatorState:
+        """A copy of all that changes; `set_state` brings the simulator back to it exactly."""
+        return SimulatorState(
+            **{f.name: getattr(self, f.name).copy() for f in fields(SimulatorState)}
+        )
+
+    def set_state(self, state: SimulatorState) -> None:
+        """Restore a state of a simulator with the same worlds and number of agents.
+
+        Raises:
+            SimulatorError: If an array has another shape; nothing changed.
+        """
+        for name, array in state.arrays().items():
+            own = getattr(self, name)
+            if np.shape(array) != own.shape:
+                raise SimulatorError(
+                    f"{name} of this state has shape {np.shape(array)}, this simulator's has "
+                    f"{own.shape}: restore into a simulator of the same worlds and agents"
+                )
+        self._check_scenes(np.asarray(state.scene))
+        for name, array in state.arrays().items():
+            getattr(self, name)[...] = array
+        self._group_agents()
+        for scene in range(self.num_scenes):
+            self.objects.pack_boxes(scene)
+
+    def set_world(self, scene: int, world: World) -> None:
+        """Replace the world of a scene in place and put its agents at the world's start pose.
+
+        The scene's clock starts again and its object motion is dropped. A renderer that was handed
+        over ready made can't follow: give its name or a function that builds it.
+
+        Raises:
+            SimulatorError: If the renderer can't draw the new world; nothing changed.
+        """
+        before = self.worlds[scene]
+        self.worlds[scene] = world
+        try:
+            self.renderer = self._checked_renderer()
+        except Exception:
+            self.worlds[scene] = before
+            raise
+        self.objects.replace_world(scene, world)
+        self.time_s[scene] = 0.0
+        inhabitants = np.flatnonzero(self.scene == scene)
+        if len(inhabitants):
+            self.place(inhabitants, world.start_c2w)
+
+    def _advance(self, dt: float) -> None:
+        self.step_count += 1
+        self.time_s += dt
+        self.objects.advance_all(self.time_s)
+
+    def _group_agents(self) -> None:
+        """Agents by scene, as slices where they are neighbors: a slice needs no copy."""
+        self._groups: list[tuple[int, NDArray[np.int64] | slice]] = []
+        for scene in np.unique(self.scene):
+            agents = np.flatnonzero(self.scene == scene)
+            first, last = int(agents[0]), int(agents[-1]) + 1
+            together = last - first == len(agents)
+            self._groups.append((int(scene), slice(first, last) if together else agents))
+
+    def _check_scenes(self, scene: NDArray[np.int64]) -> None:
+        if scene.ndim != 1 or not len(scene):
+            raise SimulatorError(f"a simulator needs at least one agent, got scenes {scene}")
+        if scene.min() < 0 or scene.max() >= len(self.worlds):
+            raise SimulatorError(
+                f"scene indices must be 0…{len(self.worlds) - 1} for {len(self.worlds)} world(s), "
+                f"got {scene.min()}…{scene.max()}"
+            )
+
+    def _checked_renderer(self) -> Renderer:
+        renderer = self._make_renderer(self.worlds)
+        drawn = list(renderer.worlds)
+        if len(drawn) != len(self.worlds) or any(
+            a is not b for a, b in zip(drawn, self.worlds, strict=True)
+        ):
+            raise SimulatorError(
+                f"the renderer was built for {len(drawn)} other world(s): pass a renderer of "
+                "exactly these worlds, or a function (worlds) -> Renderer that builds one"
+            )
+        return renderer
+
+
+def _renderer_factory(renderer: str | Renderer | RendererFactory, device: str) -> RendererFactory:
+    """A function that builds the renderer, whichever way it was given."""
+    if isinstance(renderer, str):
+        name = renderer
+        return lambda worlds: make_renderer(name, worlds, device=device)
+    if isinstance(renderer, Renderer):
+        built = renderer
+        return lambda worlds: built
+    return renderer
