@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import hypothesis
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -14,6 +15,10 @@ from worldfm_gym.camera import Camera, heading_c2w, invert_rigid
 from worldfm_gym.frame import Frame
 from worldfm_gym.navigation import NavMap
 from worldfm_gym.worlds.world import World
+
+# Kernels compile on first use, and the same examples must run everywhere.
+hypothesis.settings.register_profile("worldfm", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("worldfm")
 
 ROOM = np.array([6.0, 4.0, 2.6])
 SPACING = 0.05
