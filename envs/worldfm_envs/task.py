@@ -82,8 +82,8 @@ class Task(ABC):
 
 
 def observation_space(sensors: Mapping[str, Sensor]) -> spaces.Dict:
-    """The space of one agent's observation."""
-    return spaces.Dict({name: sensor.space for name, sensor in sensors.items()})
+    """The space of one agent's observation, entries in the order of the sensors."""
+    return spaces.Dict([(name, sensor.space) for name, sensor in sensors.items()])
 
 
 def to_numpy(frame: Frame) -> Frame:
