@@ -53,7 +53,7 @@ def test_stable_baselines_has_nothing_to_say(make_env, env_id, kwargs):
 
 @pytest.mark.parametrize(("env_id", "kwargs"), VARIANTS)
 def test_stable_baselines_only_wonders_about_depth_in_meters(make_env, env_id, kwargs):
-    """It takes every image for a picture; there is no image-shaped float that it does not warn of."""
+    """It warns of every image-shaped float, so `uint8` is the default."""
     from stable_baselines3.common.env_checker import check_env
 
     with warnings.catch_warnings(record=True) as caught:
