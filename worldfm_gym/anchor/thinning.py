@@ -24,9 +24,9 @@ def voxel_thin(anchor: Anchor, voxel_m: float) -> Anchor:
         voxel_m: Side of the voxels in metres.
 
     Returns:
-        An anchor with averaged positions, colors and (renormalized) normals. A plane with unit
-        normal n cuts a column of voxels in patches of area voxel² / max |nᵢ|, so the radius is
-        half the side of a square of that area, or the members' mean radius where that is larger.
+        An anchor with averaged positions, colors and (renormalized) normals. A voxel cuts at most
+        voxel² / max |nᵢ| from a plane with unit normal n, so the radius is half the side of a
+        square of that area, or the members' mean radius where that is larger.
 
     Raises:
         AnchorError: If `voxel_m` is not positive, or so small that voxels can't be numbered.

@@ -24,7 +24,8 @@ MAX_REFERENCE_SIDE = 640
 
 _BUFFER_POINTS = 6_000_000
 _MAX_SLANT = 4.0  # a surface seen flatter than 1/4 has its footprint widened no further
-_JUMP = 0.04  # of depth between neighboring pixels, on top of the local slope: an edge
+_JUMP = 0.04  # relative step of 1/z between neighbors, beyond 1.5 times the slope: an edge
+_STEEPEST = 0.15  # such a step is an edge whatever the slope
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,30 +121,41 @@ def surface_pixels(depth_z: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
 
 @numba.njit(cache=True, nogil=True)
 def _surface_pixels(depth_z: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Mask of pixels without a neighbor that is nearer than the local slope explains."""
+    """Mask of pixels without a neighbor that is nearer than the slope of a surface explains."""
     height, width = depth_z.shape
     keep = np.zeros((height, width), np.bool_)
     for v in range(height):
         for u in range(width):
-            depth = depth_z[v, u]
-            if depth <= 0:
+            if depth_z[v, u] <= 0:
                 continue
             on_surface = True
-            for dv, du in ((0, 1), (1, 0), (1, 1), (1, -1)):
-                before, after = depth, depth
-                if 0 <= v - dv < height and 0 <= u - du < width and depth_z[v - dv, u - du] > 0:
-                    before = depth_z[v - dv, u - du]
-                if 0 <= v + dv < height and 0 <= u + du < width and depth_z[v + dv, u + du] > 0:
-                    after = depth_z[v + dv, u + du]
-                # On a plane 1/z is linear: the two steps of inverse depth agree. A pixel whose
-                # nearer neighbor is not matched by a farther one on the other side is at an edge.
-                near_step = max(depth / before, depth / after) - 1.0
-                far_step = 1.0 - min(depth / before, depth / after)
-                if near_step > _JUMP + 1.5 * far_step or (far_step > 0.15 and near_step > _JUMP):
-                    on_surface = False
-                    break
+            for dv in range(-1, 2):
+                for du in range(-1, 2):
+                    # Along a plane 1/z is linear, so a step toward a nearer neighbor is matched by
+                    # the step before it, on this side, or by the one after it, on the other.
+                    step = _inverse_step(depth_z, v, u, v + dv, u + du)
+                    if step <= _JUMP:
+                        continue
+                    slope = max(
+                        _inverse_step(depth_z, v - dv, u - du, v, u),
+                        _inverse_step(depth_z, v + dv, u + du, v + 2 * dv, u + 2 * du),
+                    )
+                    # Where neither is known, such as in a corner, the slope is anyone's guess.
+                    known = slope > -1.0
+                    if step > _STEEPEST or (known and step > _JUMP + 1.5 * slope):
+                        on_surface = False
             keep[v, u] = on_surface
     return keep
+
+
+@numba.njit(cache=True, nogil=True)
+def _inverse_step(depth_z: NDArray[np.float32], v: int, u: int, to_v: int, to_u: int) -> float:
+    """How much 1/z grows from one pixel to another, relative to the first; −1 if unknown."""
+    height, width = depth_z.shape
+    if not (0 <= v < height and 0 <= u < width and 0 <= to_v < height and 0 <= to_u < width):
+        return -1.0
+    start, end = depth_z[v, u], depth_z[to_v, to_u]
+    return start / end - 1.0 if start > 0 and end > 0 else -1.0
 
 
 def drop_outliers(anchor: Anchor, *, reach_m: float, neighbors: int = 4) -> Anchor:

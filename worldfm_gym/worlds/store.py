@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path, PurePosixPath
@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from worldfm_gym.anchor.objects import WorldObject
 from worldfm_gym.anchor.ply import load_ply, save_ply
@@ -61,11 +61,9 @@ def save_world(world: World, folder: str | os.PathLike[str], *, overwrite: bool 
     """
     target = Path(os.path.abspath(folder))
     replaced = _check_target(target, overwrite=overwrite)
-    partial = Path(
-        tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent)
-    )
+    partial = _sibling(target, "partial")
+    partial.mkdir()
     try:
-        os.chmod(partial, 0o777 & ~_umask())
         _write(world, partial)
         if replaced:
             _swap(partial, target)
@@ -121,13 +119,10 @@ def _write(world: World, folder: Path) -> None:
     for reference in references:
         files += [reference["rgb"], reference["depth"]]
     if world.nav is not None:
-        save_file(_contiguous(world.nav.to_arrays()), folder / _NAV)
+        _write_arrays(folder / _NAV, world.nav.to_arrays())
         files.append(_NAV)
     if world.scene is not None:
-        save_file(
-            _contiguous({name: getattr(world.scene, name) for name in _SCENE_ARRAYS}),
-            folder / _SCENE,
-        )
+        _write_arrays(folder / _SCENE, {name: getattr(world.scene, name) for name in _SCENE_ARRAYS})
         files.append(_SCENE)
     record = {
         "format": FORMAT,
@@ -318,7 +313,7 @@ def _check_target(target: Path, *, overwrite: bool) -> bool:
 
 def _swap(partial: Path, target: Path) -> None:
     """Put `partial` in the place of `target`; the old world is deleted only after that."""
-    old = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".old", dir=target.parent))
+    old = _sibling(target, "old")
     os.replace(target, old)
     try:
         os.replace(partial, target)
@@ -328,13 +323,11 @@ def _swap(partial: Path, target: Path) -> None:
     shutil.rmtree(old)
 
 
-def _umask() -> int:
-    """The process's umask; mkdtemp ignores it."""
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
+def _sibling(target: Path, suffix: str) -> Path:
+    """A hidden name beside `target` that nothing has, so that renaming stays on one file system."""
+    return target.with_name(f".{target.name}.{secrets.token_hex(6)}.{suffix}")
 
 
-def _contiguous(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """Arrays as safetensors wants them: it writes the buffer of a strided view as it lies."""
-    return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+def _write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write a .safetensors file; strided views are copied, since it stores buffers as they lie."""
+    path.write_bytes(save({name: np.ascontiguousarray(array) for name, array in arrays.items()}))
