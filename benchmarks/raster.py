@@ -88,7 +88,7 @@ def crowd(world: World, size: int) -> None:
             measure(lambda c, r=raster: r.render(c, np.zeros(1, np.int64)), batches(level, 1))
         )
     print(
-        f"points outside the view, below the floor: {len(world.pyramid):,} → {len(crowded):,} splats; "
+        f"points below the floor, out of view: {len(world.pyramid):,} → {len(crowded):,} splats; "
         f"{times[0]:.2f} → {times[1]:.2f} ms, ×{times[1] / times[0]:.2f}"
     )
 
