@@ -147,6 +147,7 @@ class RasterTask:
     height: int
 
 
+_PIXELS_PER_THREAD = 32_768
 _LEVEL_STEPS = 2.0 ** np.arange(LEVELS - 1)
 
 
@@ -193,10 +194,13 @@ def _render_numba(tables: NDArray[np.int64], task: RasterTask) -> RasterImages:
         provenance=np.empty(shape, np.uint8),
         index=np.empty(shape, np.int32),
     )
-    # One band per thread keeps a lone camera fast; a batch is parallel over its cameras.
-    bands = max(1, min(numba.get_num_threads() // max(len(task.scene), 1), task.width // 32))
+    # A small lone image stays on one thread: another one costs more to wait for than it draws,
+    # above all on a busy machine. Large ones are cut into bands, batches go camera by camera.
+    spare = numba.get_num_threads() // max(len(task.scene), 1)
+    bands = max(1, min(spare, task.width * task.height // _PIXELS_PER_THREAD))
     edges = np.linspace(0, task.width, bands + 1).astype(np.int64)
-    raster_cpu.draw(
+    draw = raster_cpu.draw if len(task.scene) * bands > 1 else raster_cpu.draw_on_one_thread
+    draw(
         tables,
         task.scene,
         task.bodies,

@@ -399,8 +399,7 @@ def _draw_band(table: Any, m: Any, k: Any, levels: Any, band: Any, out: Any) -> 
     _resolve(geometry, attributes, m, k, band, buffer, out)
 
 
-@numba.njit(cache=True, nogil=True, parallel=True, error_model="numpy")
-def draw(
+def _draw(
     tables: Any,
     scene: Any,
     bodies: Any,
@@ -439,3 +438,7 @@ def draw(
             bands[task % per_camera],
             (rgb[b], depth[b], instance[b], provenance[b], index[b]),
         )
+
+
+draw = numba.njit(cache=True, nogil=True, parallel=True, error_model="numpy")(_draw)
+draw_on_one_thread = numba.njit(cache=True, nogil=True, error_model="numpy")(_draw)
