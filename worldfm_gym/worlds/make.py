@@ -115,6 +115,8 @@ def _procedural(kind: str, seed: int | None, body: AgentBody, options: Mapping[s
     own = dict(options)
     spacing_m = own.pop("spacing_m", 0.04)
     references = own.pop("references", 0)
+    if not isinstance(references, int) or references < 0:
+        raise SourceError(f"references must be a number of frames ≥ 0, got {references!r}")
     if seed is None:
         seed = int(np.random.default_rng().integers(2**31))
     scene = build_scene(kind, seed=seed, **own)

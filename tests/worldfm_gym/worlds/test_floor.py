@@ -17,7 +17,9 @@ def box_room(*, floor: bool = True, noise_m: float = 0.0) -> Anchor:
 
     def patch(low, high, normal):
         axis = int(np.abs(normal).argmax())
-        sides = [np.arange(a + 0.025, max(b, a + 0.03), 0.05) for a, b in zip(low, high, strict=True)]
+        sides = [
+            np.arange(a + 0.025, max(b, a + 0.03), 0.05) for a, b in zip(low, high, strict=True)
+        ]
         sides[axis] = np.array([low[axis]])
         grid = np.stack(np.meshgrid(*sides, indexing="ij"), -1).reshape(-1, 3)
         return grid, np.tile(np.array(normal, float), (len(grid), 1))
@@ -72,7 +74,9 @@ def test_ceiling_is_not_the_floor_even_when_the_floor_is_hidden():
 
 
 def test_unsigned_normals_choose_the_lower_level():
-    flipped = replace(ROOM, normals=np.where(np.arange(len(ROOM))[:, None] % 2, 1, -1) * ROOM.normals)
+    flipped = replace(
+        ROOM, normals=np.where(np.arange(len(ROOM))[:, None] % 2, 1, -1) * ROOM.normals
+    )
     floor = find_floor(flipped, up=(0, 0, 1), normals_are_signed=False)
     assert floor.problem is None
     assert floor.height == pytest.approx(0.0, abs=0.01)

@@ -101,9 +101,11 @@ def test_no_depth_at_all_is_refused(room_frames):
 def test_chosen_poses_are_spread_out():
     c2w = np.tile(np.eye(4), (10, 1, 1))
     c2w[:, 0, 3] = [0, 0.1, 0.2, 0.3, 5, 5.1, 5.2, 9, 9.1, 9.2]
-    assert sorted(fusion.spread_out(c2w, 3)) == [0, 4, 9] or sorted(
-        fusion.spread_out(c2w, 3)
-    ) == [0, 5, 9]
+    assert sorted(fusion.spread_out(c2w, 3)) == [0, 4, 9] or sorted(fusion.spread_out(c2w, 3)) == [
+        0,
+        5,
+        9,
+    ]
     assert fusion.spread_out(c2w, 0) == []
     assert fusion.spread_out(np.tile(np.eye(4), (4, 1, 1)), 3) == [0]
 

@@ -126,7 +126,7 @@ def assert_is_the_room(world) -> None:
 @pytest.mark.parametrize("suffix", ["ply", "stl"])
 def test_z_up_meshes(tmp_path, suffix):
     path = write_mesh(tmp_path / f"room.{suffix}", *room_mesh())
-    world = geometry.world_from_geometry(path, body=BODY)
+    world = geometry.world_from_geometry(path, body=BODY, spacing_m=0.05)
     assert_is_the_room(world)
     assert (world.anchor.normals == 0).all()  # seen from both sides
     assert 0 < world.start_c2w[2, 3] < BODY.height_m
@@ -136,9 +136,9 @@ def test_z_up_meshes(tmp_path, suffix):
 def test_y_up_meshes(tmp_path, suffix):
     vertices, faces = room_mesh()
     path = write_mesh(tmp_path / f"room.{suffix}", vertices @ TO_Y_UP.T, faces)
-    assert_is_the_room(geometry.world_from_geometry(path, body=BODY, up="y"))
+    assert_is_the_room(geometry.world_from_geometry(path, body=BODY, up="y", spacing_m=0.05))
     if suffix == "obj":
-        assert_is_the_room(geometry.world_from_geometry(path, body=BODY))
+        assert_is_the_room(geometry.world_from_geometry(path, body=BODY, spacing_m=0.05))
 
 
 def test_glb_with_texture_and_node_transform(tmp_path):
@@ -146,7 +146,7 @@ def test_glb_with_texture_and_node_transform(tmp_path):
     texture = np.zeros((8, 8, 3), np.uint8)
     texture[..., 1] = 180
     path = write_glb(tmp_path / "room.glb", vertices @ TO_Y_UP.T, faces, texture)
-    world = geometry.world_from_geometry(path, body=BODY)
+    world = geometry.world_from_geometry(path, body=BODY, spacing_m=0.05)
     assert_is_the_room(world)
     assert world.anchor.bounds[0][0] == pytest.approx(3.0, abs=0.02)
     np.testing.assert_array_equal(world.anchor.colors, np.tile([0, 180, 0], (len(world.anchor), 1)))
@@ -194,7 +194,9 @@ def test_pcd_cloud(tmp_path):
 def test_scale_from_centimetres(tmp_path):
     path = write_cloud(tmp_path / "room.ply", 100 * room_points(0.05))
     with pytest.raises(SourceError, match=r"500 m\..*scale="):
-        geometry.world_from_geometry(write_cloud(tmp_path / "mm.ply", 1000 * room_points()), body=BODY)
+        geometry.world_from_geometry(
+            write_cloud(tmp_path / "mm.ply", 1000 * room_points()), body=BODY
+        )
     assert_is_the_room(geometry.world_from_geometry(path, body=BODY, scale=0.01))
 
 

@@ -117,7 +117,9 @@ def test_pickled_depth_is_never_loaded(tmp_path: Path):
 def test_npy_that_declares_more_than_it_holds(tmp_path: Path):
     path = tmp_path / "a.npy"
     np.save(path, np.ones((10, 10)))
-    path.write_bytes(path.read_bytes().replace(b"(10, 10)", b"(99999, 99999)").replace(b" \n", b"\n"))
+    path.write_bytes(
+        path.read_bytes().replace(b"(10, 10)", b"(99999, 99999)").replace(b" \n", b"\n")
+    )
     with pytest.raises(SourceError, match="not a readable"):
         images.read_depth(path)
 
