@@ -46,7 +46,9 @@ class Arguments:
     fov_deg: float = 85.0
 
 
-def pick_view(scene: Scene, rng: np.random.Generator, fov_deg: float, width: int, height: int) -> Camera:
+def pick_view(
+    scene: Scene, rng: np.random.Generator, fov_deg: float, width: int, height: int
+) -> Camera:
     """An eye-level camera on free floor: of some random ones, the one that sees most things."""
     c2w = heading_c2w(
         _free_positions(scene, rng, _CANDIDATES),

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from worldfm_gym.anchor.objects import WorldObject
 
 Vector = Sequence[float] | NDArray[np.floating[Any]]
+Rotation = Sequence[Sequence[float]] | NDArray[np.floating[Any]]
 Placement = tuple[float, float, float, float, float]  # x, y, z, cos yaw, sin yaw
 
 
@@ -139,10 +140,10 @@ class SceneBuilder:
         accent: Vector | None = None,
         scale: float = 1.0,
         yaw: float = 0.0,
-        rotation: Vector | None = None,
+        rotation: Rotation | None = None,
         seed: int | None = None,
     ) -> None:
-        """Add a box of full `size` at `center` of the current frame, turned by `yaw` or `rotation`."""
+        """Add a box of full `size` around `center`, turned by `yaw` or a 3×3 `rotation`."""
         self._add(_BOX, center, size, material, color, accent, scale, yaw, rotation, seed)
 
     def cylinder(
@@ -155,7 +156,7 @@ class SceneBuilder:
         color: Vector,
         accent: Vector | None = None,
         scale: float = 1.0,
-        rotation: Vector | None = None,
+        rotation: Rotation | None = None,
         seed: int | None = None,
     ) -> None:
         """Add a cylinder of full `height` along local z (turned by a 3×3 `rotation`).
@@ -176,7 +177,7 @@ class SceneBuilder:
         accent: Vector | None = None,
         scale: float = 1.0,
         yaw: float = 0.0,
-        rotation: Vector | None = None,
+        rotation: Rotation | None = None,
         seed: int | None = None,
     ) -> None:
         """Add an ellipsoid with full axis lengths `size`."""
@@ -260,7 +261,7 @@ class SceneBuilder:
         accent: Vector | None,
         scale: float,
         yaw: float,
-        rotation: Vector | None,
+        rotation: Rotation | None,
         seed: int | None,
     ) -> None:
         """Keep one primitive as a flat row in the order of `_COLUMNS`."""

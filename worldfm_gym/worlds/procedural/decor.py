@@ -6,6 +6,7 @@ import math
 from random import Random
 
 from worldfm_gym.worlds.procedural.furniture import BOOK_COLORS
+from worldfm_gym.worlds.procedural.orient import ALONG_X, lean
 from worldfm_gym.worlds.procedural.palette import (
     BLACK_PLASTIC,
     CARDBOARD,
@@ -56,13 +57,12 @@ def plant(draw: Random, style: Style, *, tall: float | None = None) -> Piece:
                             **tinted(leaves, 0.85 + 0.05 * i))  # fmt: skip
             return
         for i, turn in enumerate(turns):
-            lean = 0.12 + 0.05 * i
-            cos, sin = math.cos(lean), math.sin(lean)
-            tilt = ((cos, 0.0, sin), (0.0, 1.0, 0.0), (-sin, 0.0, cos))
+            angle = 0.12 + 0.05 * i
+            cos, sin = math.cos(angle), math.sin(angle)
             length = crown * (1.0 - 0.06 * i)
             with b.frame((0, 0, pot_tall), 2 * math.pi * i / count + turn):
                 center = (sin * length / 2 + 0.02, 0, cos * length / 2 - 0.01)
-                b.ellipsoid(center, (0.02, 0.1 + 0.05 * height, length), rotation=tilt,
+                b.ellipsoid(center, (0.02, 0.1 + 0.05 * height, length), rotation=lean(angle),
                             **tinted(leaves, 0.8 + 0.06 * i))  # fmt: skip
 
     return Piece("plant", 2 * reach, 2 * reach, height, add)
@@ -94,11 +94,10 @@ def mirror(draw: Random, style: Style, *, width: float, height: float) -> Piece:
 
 def clock(draw: Random, style: Style) -> Piece:
     """Round wall clock."""
-    flat = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (-1.0, 0.0, 0.0))
 
     def add(b: SceneBuilder) -> None:
-        b.cylinder((0, 0, 0.15), 0.15, 0.03, rotation=flat, **style.metal)
-        b.cylinder((0.012, 0, 0.15), 0.135, 0.014, rotation=flat, **CERAMIC)
+        b.cylinder((0, 0, 0.15), 0.15, 0.03, rotation=ALONG_X, **style.metal)
+        b.cylinder((0.012, 0, 0.15), 0.135, 0.014, rotation=ALONG_X, **CERAMIC)
         b.box((0.021, 0, 0.19), (0.004, 0.012, 0.08), **BLACK_PLASTIC)
         b.box((0.021, 0.03, 0.15), (0.004, 0.07, 0.01), **BLACK_PLASTIC)
 
@@ -196,14 +195,14 @@ def book_pile(draw: Random, style: Style) -> Piece:
 
 def laptop(draw: Random, style: Style) -> Piece:
     """Open laptop."""
-    tilt = ((0.94, 0.0, -0.342), (0.0, 1.0, 0.0), (0.342, 0.0, 0.94))
+    tilt = lean(-0.35)
 
     def add(b: SceneBuilder) -> None:
         b.box((0.02, 0, 0.009), (0.23, 0.32, 0.018), **STEEL)
         b.box((-0.13, 0, 0.115), (0.01, 0.32, 0.21), rotation=tilt, **STEEL)
         b.box((-0.124, 0, 0.117), (0.006, 0.3, 0.19), rotation=tilt, **SCREEN_OFF)
 
-    return Piece("laptop", 0.32, 0.32, 0.22, add)
+    return Piece("laptop", 0.35, 0.32, 0.22, add)
 
 
 def cardboard_box(draw: Random) -> Piece:

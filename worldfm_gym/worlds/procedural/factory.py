@@ -84,14 +84,14 @@ def build_factory(rng: np.random.Generator, config: FactoryConfig) -> Scene:
     low, high = aisle_y - aisle / 2, aisle_y + aisle / 2
 
     halls.add_shell(builder, hall, style, band_m=draw.uniform(1.3, 2.4))
-    halls.add_columns_and_trusses(builder, hall, placer, style.steelwork, bay_m=5.5)
+    halls.add_columns_and_trusses(builder, hall, placer, style.steelwork)
     halls.add_high_windows(builder, hall, (1, 3), bottom=max(2.9, hall.height - 2.6))
     for side in (0, 2):
         halls.add_roller_door(builder, hall, placer, side, aisle_y, style)
+    rows_y = (hall.depth * 0.25, hall.depth * 0.75)
     halls.add_lamps(
-        builder, hall, rows=2, columns=3 if hall.width < 26 else 4, warmth=draw.uniform(0.0, 0.4),
-        drop=draw.uniform(1.0, 1.4),
-    )  # fmt: skip
+        builder, hall, rows_y, warmth=draw.uniform(0.0, 0.4), drop=draw.uniform(1.0, 1.4)
+    )
     halls.add_pipes(builder, draw, hall, count=draw.randint(3, 5))
     _mark_floor(builder, draw, hall, low, high)
 
@@ -188,7 +188,7 @@ def _conveyor_cell(cell: _Cell) -> None:
         while at < belt.piece.width / 2 - 0.4:
             cell.placer.on_top(storage.carton(draw), belt, 0.0, at, draw.uniform(-0.15, 0.15))
             at += draw.uniform(0.6, 1.5)
-    cell.put(industrial.robot_arm(draw, cell.style), 2.4, draw.uniform(-1.5, 1.5))
+    cell.put(industrial.robot_arm(draw, cell.style), 2.95, draw.uniform(-1.0, 1.5))
     cell.put(storage.pallet(draw), 2.4, -2.4, math.pi / 2)
 
 

@@ -1,4 +1,4 @@
-"""Furnishing: which pieces a living room, kitchen, bedroom, bathroom, study or hall gets, and where."""
+"""Furnishing: which pieces each room of an apartment gets, and where they go."""
 
 from __future__ import annotations
 
@@ -179,10 +179,11 @@ def _counter_run(placer: RoomPlacer, style: Style, side: int, start: float, leng
 def _bedroom(placer: RoomPlacer, style: Style) -> None:
     draw = placer.draw
     width = draw.choice((1.4, 1.6, 1.6)) if _area(placer) > 10 else draw.choice((0.9, 1.2))
-    bed = placer.against_wall(
-        furniture_rooms.bed(draw, style, width=width), where="middle", tries=8
-    )
-    bed = bed or placer.against_wall(furniture_rooms.bed(draw, style, width=width), tries=12)
+    bed = None
+    for size, where in ((width, "middle"), (width, "anywhere"), (1.2, "corner"), (0.9, "corner")):
+        bed = bed or placer.against_wall(
+            furniture_rooms.bed(draw, style, width=size), where=where, tries=12
+        )
     if bed is not None:
         stand_seed = draw.getrandbits(32)
         for sign in (-1, 1):
@@ -229,12 +230,15 @@ def _bathroom(placer: RoomPlacer, style: Style) -> None:
         placer.against_wall(
             furniture_rooms.shower(draw, style), where="corner", gap=0.005, tries=10
         )
-    basin = placer.against_wall(furniture_rooms.washbasin(draw, style), gap=0.005, tries=12)
+    toilet = furniture_rooms.toilet(draw)
+    placer.against_wall(toilet, where="corner", gap=0.01, tries=6) or placer.against_wall(
+        toilet, gap=0.01, tries=30
+    )
+    basin = placer.against_wall(furniture_rooms.washbasin(draw, style), gap=0.01, tries=20)
     if basin is not None:
         wide = basin.piece.width * 0.9
         _hang(placer, furniture_rooms.polished_mirror(wide, 0.75), basin, 1.15)
         _hang(placer, furniture_rooms.cabinet_light(style), basin, 1.98)
-    placer.against_wall(furniture_rooms.toilet(draw), gap=0.005, tries=12)
     if draw.random() < 0.6:
         placer.against_wall(furniture_rooms.washing_machine(draw), where="corner", gap=0.01)
     placer.against_wall(furniture_rooms.towel_rail(draw, style), bottom=0.75, gap=0.0)

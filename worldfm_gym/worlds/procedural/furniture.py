@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
+from worldfm_gym.worlds.procedural.orient import lean
 from worldfm_gym.worlds.procedural.palette import (
     BLACK_METAL,
     BLACK_PLASTIC,
@@ -79,7 +80,7 @@ def chair(draw: Random, style: Style) -> Piece:
         else:
             b.box((-0.195, 0, 0.74), (0.04, 0.36, 0.26), **seat)
 
-    return Piece("chair", 0.43, 0.43, 0.86, add)
+    return Piece("chair", 0.43, 0.43, 0.87, add)
 
 
 def stool(draw: Random, style: Style) -> Piece:
@@ -120,7 +121,7 @@ def sofa(draw: Random, style: Style, *, seats: int | None = None) -> Piece:
     cushion, arm = draw.uniform(0.6, 0.68), draw.choice((0.12, 0.18, 0.22))
     cloth = style.seat if count > 1 or draw.random() < 0.4 else style.fabrics[1]
     width, depth, feet = count * cushion + 2 * arm, draw.uniform(0.84, 0.94), draw.random() < 0.6
-    low = 0.12 if feet else 0.03
+    low = 0.12 if feet else 0.0
     arm_top, back_top = draw.uniform(0.56, 0.66), draw.uniform(0.74, 0.88)
     pillows = [(draw.choice(style.fabrics), draw.uniform(-0.3, 0.3)) for _ in range(min(count, 2))]
 
@@ -136,17 +137,17 @@ def sofa(draw: Random, style: Style, *, seats: int | None = None) -> Piece:
         for i in range(count):
             y = (i - (count - 1) / 2) * cushion
             b.box((0.1, y, 0.375), (depth - 0.21, cushion - 0.012, 0.15), **cloth)
-            slant = ((0.966, 0.0, -0.259), (0.0, 1.0, 0.0), (0.259, 0.0, 0.966))
+            slant = lean(-0.26)
             size = (0.14, cushion - 0.03, 0.36)
             b.box((-depth / 2 + 0.27, y, 0.61), size, rotation=slant, **tinted(cloth, 1.06))
         for i, (fabric, turn) in enumerate(pillows):
             y = (width / 2 - arm - 0.24) * (1 if i == 0 else -1)
-            slant = ((0.906, 0.0, -0.423), (0.0, 1.0, 0.0), (0.423, 0.0, 0.906))
+            slant = lean(-0.44)
             at = (-depth / 2 + 0.43, y, 0.62)
-            b.ellipsoid(at, (0.2, 0.46, 0.44), yaw=turn * 0.5, rotation=slant, **fabric)
+            b.ellipsoid(at, (0.18, 0.42, 0.4), yaw=turn * 0.5, rotation=slant, **fabric)
 
     category = "sofa" if count > 1 else "armchair"
-    return Piece(category, depth, width, max(back_top, 0.84), add, front=0.4)
+    return Piece(category, depth, width, max(back_top, 0.88), add, front=0.4)
 
 
 def coffee_table(draw: Random, style: Style) -> Piece:
@@ -160,7 +161,8 @@ def coffee_table(draw: Random, style: Style) -> Piece:
 
         return Piece("coffee_table", 2 * radius, 2 * radius, 0.408, add_round)
     depth, width = draw.uniform(0.5, 0.62), draw.uniform(0.95, 1.2)
-    top = style.wood if draw.random() < 0.7 else style.counter
+    tiled = style.counter["material"] == Material.TILE
+    top = style.wood if tiled or draw.random() < 0.7 else style.counter
     legs = style.wood if draw.random() < 0.5 else style.metal
 
     def add(b: SceneBuilder) -> None:
@@ -239,8 +241,15 @@ def bookshelf(draw: Random, style: Style, *, height: float | None = None) -> Pie
     tall = draw.choice((1.25, 1.85, 2.05)) if height is None else height
     levels = max(2, round(tall / 0.36))
     body = draw.choice((style.wood, style.second))
-    contents = [(draw.random(), draw.uniform(0.35, 0.95), draw.uniform(0.62, 0.88), draw.choice(BOOK_COLORS))
-                for _ in range(levels)]  # fmt: skip
+    contents = [
+        (
+            draw.random(),
+            draw.uniform(0.35, 0.95),
+            draw.uniform(0.62, 0.88),
+            draw.choice(BOOK_COLORS),
+        )
+        for _ in range(levels)
+    ]
     vase_color = draw.choice(style.fabrics)["color"]
 
     def add(b: SceneBuilder) -> None:

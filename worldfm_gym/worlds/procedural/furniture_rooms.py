@@ -5,6 +5,7 @@ from __future__ import annotations
 from random import Random
 
 from worldfm_gym.worlds.procedural.furniture import add_fronts, add_legs
+from worldfm_gym.worlds.procedural.orient import ALONG_X, ALONG_Y
 from worldfm_gym.worlds.procedural.palette import (
     BLACK_METAL,
     BLACK_PLASTIC,
@@ -26,9 +27,6 @@ COUNTER_DEPTH_M = 0.6
 COUNTER_TOP_M = 0.9
 _WATER = finish(Material.MARBLE, "b7d3da", "cfe2e6", 0.6)
 _GLASS_BLACK = finish(Material.METAL, "17181a", "0f1011", 0.5)
-# Turns a cylinder's axis along local x and y.
-_ALONG_X = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (-1.0, 0.0, 0.0))
-_ALONG_Y = ((1.0, 0.0, 0.0), (0.0, 0.0, -1.0), (0.0, 1.0, 0.0))
 
 
 def bed(draw: Random, style: Style, *, width: float) -> Piece:
@@ -77,12 +75,11 @@ def base_cabinet(style: Style, width: float, *, sink: bool = False) -> Piece:
             b.box(
                 (0.02, 0, top + 0.006), (0.35, min(0.5, width - 0.08) - 0.07, 0.006), **DARK_STEEL
             )
-            b.cylinder((-0.23, 0, top + 0.14), 0.014, 0.28, **STEEL)
-            b.cylinder((-0.15, 0, top + 0.28), 0.012, 0.18, rotation=_ALONG_X, **STEEL)
+            b.cylinder((-0.23, 0, top + 0.1), 0.014, 0.2, **STEEL)
+            b.cylinder((-0.15, 0, top + 0.19), 0.012, 0.18, rotation=ALONG_X, **STEEL)
 
-    return Piece(
-        "sink" if sink else "counter", COUNTER_DEPTH_M, width, COUNTER_TOP_M, add, False, 0.6
-    )
+    category, tall = ("sink", COUNTER_TOP_M + 0.205) if sink else ("counter", COUNTER_TOP_M)
+    return Piece(category, COUNTER_DEPTH_M, width, tall, add, False, 0.6)
 
 
 def stove(style: Style) -> Piece:
@@ -91,10 +88,10 @@ def stove(style: Style) -> Piece:
     def add(b: SceneBuilder) -> None:
         b.box((-0.012, 0, 0.44), (0.576, 0.6, 0.88), **STEEL)
         b.box((0.285, 0, 0.4), (0.02, 0.5, 0.42), **_GLASS_BLACK)
-        b.box((0.3, 0, 0.66), (0.025, 0.46, 0.02), **DARK_STEEL)
+        b.box((0.286, 0, 0.66), (0.028, 0.46, 0.02), **DARK_STEEL)
         for i in range(4):
             b.cylinder(
-                (0.285, -0.2 + 0.133 * i, 0.77), 0.02, 0.03, rotation=_ALONG_X, **BLACK_PLASTIC
+                (0.272, -0.2 + 0.133 * i, 0.77), 0.02, 0.03, rotation=ALONG_X, **BLACK_PLASTIC
             )
         b.box((-0.01, 0, 0.89), (0.56, 0.58, 0.02), **_GLASS_BLACK)
         for x, y, r in (
@@ -119,7 +116,7 @@ def fridge(draw: Random, style: Style) -> Piece:
         b.box((0.28, 0, 0.35), (0.05, 0.61, 0.6), **shell)
         b.box((0.28, 0, (0.68 + tall) / 2), (0.05, 0.61, tall - 0.7), **shell)
         for z, high in ((0.5, 0.2), (1.0, 0.4)):
-            b.box((0.315, 0.24, z), (0.022, 0.02, high), **STEEL)
+            b.box((0.306, 0.24, z), (0.028, 0.02, high), **STEEL)
 
     return Piece("fridge", 0.64, 0.62, tall, add, False, 0.6)
 
@@ -141,10 +138,10 @@ def hood(style: Style) -> Piece:
     """Extractor hood with its duct."""
 
     def add(b: SceneBuilder) -> None:
-        b.box((0, 0, 0.04), (0.46, 0.6, 0.08), **STEEL)
+        b.box((0, 0, 0.05), (0.46, 0.6, 0.08), **STEEL)
         b.box((-0.07, 0, 0.1), (0.32, 0.42, 0.05), **STEEL)
         b.box((-0.11, 0, 0.4), (0.24, 0.26, 0.6), **STEEL)
-        b.box((0.06, 0, -0.002), (0.12, 0.3, 0.006), **lamp(0.3))
+        b.box((0.06, 0, 0.006), (0.12, 0.3, 0.012), **lamp(0.3))
 
     return Piece("hood", 0.46, 0.6, 0.7, add, False)
 
@@ -199,7 +196,7 @@ def bathtub(draw: Random, style: Style) -> Piece:
             b.box((0, sign * (long / 2 - 0.06), top - 0.02), (wide - 0.16, 0.12, 0.04), **CERAMIC)
         b.box((0, 0, 0.21), (wide - 0.12, long - 0.16, 0.42), **_WATER)
         b.cylinder((0.0, long / 2 - 0.1, top + 0.1), 0.018, 0.2, **STEEL)
-        b.cylinder((0.0, long / 2 - 0.17, top + 0.18), 0.014, 0.16, rotation=_ALONG_Y, **STEEL)
+        b.cylinder((0.0, long / 2 - 0.17, top + 0.18), 0.014, 0.16, rotation=ALONG_Y, **STEEL)
 
     return Piece("bathtub", 0.75, long, 0.76, add, False, 0.35)
 
@@ -211,7 +208,7 @@ def shower(draw: Random, style: Style) -> Piece:
         b.box((0, 0, 0.04), (0.9, 0.9, 0.08), **CERAMIC)
         b.cylinder((0, 0, 0.083), 0.05, 0.008, **STEEL)
         b.cylinder((-0.42, 0, 1.35), 0.014, 1.4, **STEEL)
-        b.cylinder((-0.3, 0, 2.04), 0.012, 0.26, rotation=_ALONG_X, **STEEL)
+        b.cylinder((-0.3, 0, 2.04), 0.012, 0.26, rotation=ALONG_X, **STEEL)
         b.cylinder((-0.18, 0, 2.0), 0.1, 0.03, **STEEL)
         b.box((-0.41, 0, 1.1), (0.05, 0.2, 0.05), **STEEL)
         b.box((0, 0.43, 0.6), (0.9, 0.04, 1.04), **style.tile_wall)
@@ -231,7 +228,7 @@ def toilet(draw: Random) -> Piece:
         b.cylinder((0.09, 0, 0.41), (0.25, 0.185), 0.03, **tinted(CERAMIC, 0.96))
         b.box((-0.24, 0, 0.2), (0.14, 0.24, 0.4), **CERAMIC)
 
-    return Piece("toilet", 0.71, 0.42, 0.82, add, False, 0.5)
+    return Piece("toilet", 0.722, 0.42, 0.82, add, False, 0.4)
 
 
 def washbasin(draw: Random, style: Style) -> Piece:
@@ -240,14 +237,14 @@ def washbasin(draw: Random, style: Style) -> Piece:
 
     def add(b: SceneBuilder) -> None:
         b.box((-0.01, 0, 0.5), (0.42, wide - 0.04, 0.6), **style.wood)
-        add_fronts(b, 0.2, wide - 0.05, 0.21, 0.79, columns=2, rows=1, made_of=style.front,
+        add_fronts(b, 0.19, wide - 0.05, 0.21, 0.79, columns=2, rows=1, made_of=style.front,
                    handle=style.metal)  # fmt: skip
         add_legs(b, 0.4, wide - 0.06, 0.2, 0.04, style.metal)
         b.box((0, 0, 0.825), (0.46, wide, 0.05), **CERAMIC)
         b.cylinder((0.03, 0, 0.87), (0.16, 0.21), 0.05, **CERAMIC)
         b.cylinder((0.03, 0, 0.894), (0.13, 0.18), 0.008, **tinted(CERAMIC, 0.7))
         b.cylinder((-0.18, 0, 0.95), 0.015, 0.2, **STEEL)
-        b.cylinder((-0.12, 0, 1.04), 0.013, 0.13, rotation=_ALONG_X, **STEEL)
+        b.cylinder((-0.12, 0, 1.04), 0.013, 0.13, rotation=ALONG_X, **STEEL)
 
     return Piece("washbasin", 0.46, wide, 1.06, add, False, 0.5)
 
@@ -257,10 +254,10 @@ def washing_machine(draw: Random) -> Piece:
 
     def add(b: SceneBuilder) -> None:
         b.box((-0.02, 0, 0.425), (0.56, 0.6, 0.85), **CERAMIC)
-        b.cylinder((0.27, 0, 0.42), 0.19, 0.04, rotation=_ALONG_X, **STEEL)
-        b.cylinder((0.285, 0, 0.42), 0.15, 0.03, rotation=_ALONG_X, **_GLASS_BLACK)
+        b.cylinder((0.27, 0, 0.42), 0.19, 0.04, rotation=ALONG_X, **STEEL)
+        b.cylinder((0.285, 0, 0.42), 0.15, 0.03, rotation=ALONG_X, **_GLASS_BLACK)
         b.box((0.265, 0, 0.78), (0.016, 0.58, 0.12), **tinted(CERAMIC, 0.8))
-        b.cylinder((0.28, 0.15, 0.78), 0.035, 0.03, rotation=_ALONG_X, **STEEL)
+        b.cylinder((0.28, 0.15, 0.78), 0.035, 0.03, rotation=ALONG_X, **STEEL)
 
     return Piece("washing_machine", 0.6, 0.6, 0.85, add, False, 0.45)
 
@@ -270,7 +267,7 @@ def towel_rail(draw: Random, style: Style) -> Piece:
     cloths = (draw.choice(style.fabrics), draw.choice(style.fabrics))
 
     def add(b: SceneBuilder) -> None:
-        b.cylinder((0.01, 0, 0.62), 0.01, 0.66, rotation=_ALONG_Y, **STEEL)
+        b.cylinder((0.01, 0, 0.62), 0.01, 0.66, rotation=ALONG_Y, **STEEL)
         for i, cloth in enumerate(cloths):
             b.box((0.01, (i - 0.5) * 0.32, 0.36 + 0.05 * i), (0.04, 0.27, 0.54), **cloth)
         for sign in (-1, 1):
@@ -288,7 +285,7 @@ def coat_rack(draw: Random, style: Style) -> Piece:
         b.box((0, 0, 1.1), (0.22, 0.94, 0.024), **style.wood)
         for i, coat in enumerate(coats):
             y, low = (i - 1) * 0.29, 0.05 + 0.12 * i
-            b.cylinder((-0.06, y, 1.0), 0.012, 0.05, rotation=_ALONG_X, **BLACK_METAL)
+            b.cylinder((-0.06, y, 1.0), 0.012, 0.05, rotation=ALONG_X, **BLACK_METAL)
             b.box((-0.02, y, (low + 0.92) / 2), (0.1, 0.24, 0.92 - low), **coat)
             b.ellipsoid((-0.02, y, 0.92), (0.12, 0.26, 0.14), **coat)
 
@@ -325,8 +322,8 @@ def polished_mirror(width: float, height: float) -> Piece:
     """Frameless bathroom mirror."""
 
     def add(b: SceneBuilder) -> None:
-        b.box((0, 0, height / 2), (0.02, width, height), **MIRROR)
-        b.box((-0.004, 0, height / 2), (0.012, width + 0.02, height + 0.02),
+        b.box((0, 0, height / 2), (0.02, width - 0.02, height - 0.02), **MIRROR)
+        b.box((-0.004, 0, height / 2), (0.012, width, height),
               material=Material.PAINT, color=srgb("8f9496"))  # fmt: skip
 
     return Piece("mirror", 0.02, width, height, add, False)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
-from worldfm_gym.worlds.procedural.industrial import ALONG_X, ALONG_Y, PlantStyle
+from worldfm_gym.worlds.procedural.industrial import PlantStyle
 from worldfm_gym.worlds.procedural.layout import INWARD_YAW, Rect
+from worldfm_gym.worlds.procedural.orient import ALONG_X, ALONG_Y, roll
 from worldfm_gym.worlds.procedural.palette import (
     BLACK_METAL,
     DAYLIGHT,
@@ -26,6 +28,7 @@ from worldfm_gym.worlds.scene import Material, SceneBuilder
 _WALL_M = 0.3
 _COLUMN_M = 0.32
 _PAINT_M = 0.004
+_BAY_M = 5.8
 ROLLER_DOOR_M = (3.4, 3.8)  # width, height
 
 
@@ -36,6 +39,16 @@ class Hall:
     width: float
     depth: float
     height: float
+
+    @property
+    def bays(self) -> int:
+        """Number of stretches between trusses."""
+        return max(2, round(self.width / _BAY_M))
+
+    def lamp_columns(self) -> list[float]:
+        """Where lamps hang: in the middle of every bay, or of every other one in long halls."""
+        every = 1 if self.bays < 5 else 2
+        return [self.width * (i + 0.5) / self.bays for i in range(0, self.bays, every)]
 
     @property
     def inside(self) -> Rect:
@@ -67,10 +80,10 @@ def add_shell(b: SceneBuilder, hall: Hall, style: PlantStyle, *, band_m: float) 
 
 
 def add_columns_and_trusses(
-    b: SceneBuilder, hall: Hall, placer: RoomPlacer, made_of: Finish, *, bay_m: float
+    b: SceneBuilder, hall: Hall, placer: RoomPlacer, made_of: Finish
 ) -> None:
     """Add steel columns along both long walls, and a truss from each to its opposite."""
-    bays = max(2, round(hall.width / bay_m))
+    bays = hall.bays
     top, chord = hall.height - 0.12, hall.height - 0.85
     for i in range(1, bays):
         x = hall.width * i / bays
@@ -84,9 +97,7 @@ def add_columns_and_trusses(
         step = (hall.depth - 0.6) / panels
         rise = math.atan2(top - chord, step)
         for k in range(panels):
-            turn = rise if k % 2 == 0 else -rise
-            cos, sin = math.cos(turn), math.sin(turn)
-            tilt = ((1.0, 0.0, 0.0), (0.0, cos, -sin), (0.0, sin, cos))
+            tilt = roll(rise if k % 2 == 0 else -rise)
             center = (x, 0.3 + step * (k + 0.5), (top + chord) / 2)
             b.box(center, (0.07, math.hypot(step, top - chord), 0.07), rotation=tilt, **made_of)
 
@@ -140,45 +151,35 @@ def add_roller_door(
         b.box((0.2, 0, tall + 0.22), (0.4, wide + 0.4, 0.44), **STEEL)
         b.box((0.075, 0, 0.06), (0.03, wide, 0.12), **BLACK_METAL)
         if number is not None:
-            b.box((0.02, -wide / 2 - 0.6, 2.4), (0.03, 0.6, 0.6), **SAFETY_YELLOW)
+            b.box((0.41, 0, tall + 0.22), (0.02, 0.5, 0.36), **SAFETY_YELLOW)
             for k in range(number % 4 + 1):
-                b.box((0.04, -wide / 2 - 0.75 + 0.1 * k, 2.4), (0.012, 0.05, 0.36), **BLACK_METAL)
+                b.box((0.425, 0.1 * k - 0.15, tall + 0.22), (0.012, 0.05, 0.24), **BLACK_METAL)
     half = wide / 2 + 0.2
     placer.kept.append(placer.at_wall(side, along - half, along + half, 3.0, 0.0, 4.2))
 
 
 def add_lamps(
-    b: SceneBuilder, hall: Hall, *, rows: int, columns: int, warmth: float, drop: float
+    b: SceneBuilder, hall: Hall, rows_y: Sequence[float], *, warmth: float, drop: float
 ) -> None:
-    """Add rows of hanging lamps, each with its light."""
+    """Add rows of hanging lamps along x, each lamp with its light."""
     z = hall.height - drop
-    reach = 1.25 * math.hypot(hall.width / columns, hall.depth / rows, z) / 1.3 + 3.0
-    lights = rows * columns
-    share = hall.width * hall.depth / lights
-    intensity = 1.5 + 0.045 * share + 0.08 * z * z
-    for i in range(columns):
-        for k in range(rows):
-            at = (hall.width * (i + 0.5) / columns, hall.depth * (k + 0.5) / rows, z)
-            add_lamp(b, at, drop=drop, warmth=warmth, intensity=intensity, reach=reach)
+    columns_x = hall.lamp_columns()
+    count = len(columns_x) * len(rows_y)
+    reach = math.hypot(hall.width / len(columns_x), hall.depth / len(rows_y), z) + 3.0
+    intensity = 1.5 + 0.045 * hall.width * hall.depth / count + 0.08 * z * z
+    for x in columns_x:
+        for y in rows_y:
+            _add_lamp(b, (x, y, z), drop=drop)
+            b.light((x, y, z - 0.05), light_color(warmth, intensity), range_m=reach)
 
 
-def add_lamp(
-    b: SceneBuilder,
-    at: tuple[float, float, float],
-    *,
-    drop: float,
-    warmth: float,
-    intensity: float,
-    reach: float,
-) -> None:
-    """Add a tube lamp that hangs `drop` below the roof, and its light."""
-    x, y, z = at
+def _add_lamp(b: SceneBuilder, at: tuple[float, float, float], *, drop: float) -> None:
+    """Add a tube lamp that hangs `drop` below the roof."""
     with b.object("ceiling_lamp", at, movable=False):
         b.box((0, 0, 0.09), (1.5, 0.3, 0.06), **STEEL)
-        b.box((0, 0, 0.03), (1.44, 0.22, 0.06), **lamp(warmth))
+        b.box((0, 0, 0.03), (1.44, 0.22, 0.06), **lamp(0.1))
         for sign in (-1, 1):
             b.cylinder((sign * 0.6, 0, (drop + 0.12) / 2), 0.01, drop - 0.12, **BLACK_METAL)
-    b.light((x, y, z - 0.05), light_color(warmth, intensity), range_m=reach)
 
 
 def add_pipes(b: SceneBuilder, draw: Random, hall: Hall, *, count: int) -> None:
@@ -195,7 +196,7 @@ def add_pipes(b: SceneBuilder, draw: Random, hall: Hall, *, count: int) -> None:
             x = hall.width * (k + 0.5) / 4
             b.cylinder((x, y, z), radius + 0.03, 0.08, rotation=ALONG_X, **STEEL)
     galvanized = finish(Material.METAL, "b4b9bb", "9da2a4", 0.4)
-    x = hall.width * draw.uniform(0.2, 0.8)
+    x = hall.width * draw.randint(1, hall.bays - 1) / hall.bays + 0.9  # clear of truss and lamps
     z = hall.height - 1.35
     b.cylinder((x, hall.depth / 2, z), 0.3, hall.depth - 0.1, rotation=ALONG_Y, **galvanized)
     for k in range(6):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from random import Random
 
 from worldfm_gym.worlds.procedural.furniture import add_fronts, add_legs
+from worldfm_gym.worlds.procedural.orient import ALONG_X, ALONG_Y, lean
 from worldfm_gym.worlds.procedural.palette import (
     BLACK_METAL,
     BLACK_PLASTIC,
@@ -23,8 +24,6 @@ from worldfm_gym.worlds.procedural.palette import (
 from worldfm_gym.worlds.procedural.placement import Piece
 from worldfm_gym.worlds.scene import Material, SceneBuilder
 
-ALONG_X = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (-1.0, 0.0, 0.0))
-ALONG_Y = ((1.0, 0.0, 0.0), (0.0, 0.0, -1.0), (0.0, 1.0, 0.0))
 _RUBBER = finish(Material.PAINT, "232426", "1a1b1c")
 _GLASS = finish(Material.METAL, "2b3a42", "1f2b31", 0.5)
 
@@ -94,7 +93,7 @@ def cnc_machine(draw: Random, style: PlantStyle) -> Piece:
         front = deep / 2 - 0.1
         b.box((-0.1, 0, 0.12), (deep - 0.25, wide - 0.1, 0.24), **BLACK_METAL)
         b.box((-0.1, 0, (tall + 0.24) / 2), (deep - 0.2, wide, tall - 0.24), **style.machine)
-        b.box((-0.1, 0, 0.5), (deep - 0.19, wide + 0.01, 0.3), **style.panel)
+        b.box((-0.0975, 0, 0.5), (deep - 0.195, wide + 0.01, 0.3), **style.panel)
         y = -side * wide * 0.12
         b.box((front - 0.07, y, 1.3), (0.06, wide * 0.5, 1.15), **tinted(style.machine, 0.8))
         b.box((front - 0.03, y, 1.42), (0.02, wide * 0.34, 0.66), **_GLASS)
@@ -144,25 +143,23 @@ def robot_arm(draw: Random, style: PlantStyle) -> Piece:
         b.cylinder((0.05, 0, hip), 0.17, 0.44, rotation=ALONG_Y, **style.robot)
         sin, cos = math.sin(lift), math.cos(lift)
         elbow = (0.05 + 0.85 * sin, hip + 0.85 * cos)
-        tilt = ((cos, 0.0, sin), (0.0, 1.0, 0.0), (-sin, 0.0, cos))
         b.box(
             (0.05 + 0.425 * sin, 0.1, hip + 0.425 * cos),
             (0.2, 0.16, 0.9),
-            rotation=tilt,
+            rotation=lean(lift),
             **style.robot,
         )
         b.cylinder((elbow[0], 0, elbow[1]), 0.14, 0.4, rotation=ALONG_Y, **BLACK_METAL)
         sin, cos = math.sin(lift + bend), math.cos(lift + bend)
-        tilt = ((cos, 0.0, sin), (0.0, 1.0, 0.0), (-sin, 0.0, cos))
         center = (elbow[0] + 0.36 * sin, -0.04, elbow[1] + 0.36 * cos)
-        b.box(center, (0.17, 0.17, 0.8), rotation=tilt, **style.robot)
+        b.box(center, (0.17, 0.17, 0.8), rotation=lean(lift + bend), **style.robot)
         wrist = (elbow[0] + 0.78 * sin, -0.04, elbow[1] + 0.78 * cos)
         b.ellipsoid(wrist, (0.2, 0.2, 0.2), **BLACK_METAL)
         b.box((wrist[0], -0.04, wrist[2] - 0.14), (0.12, 0.16, 0.1), **STEEL)
         for sign in (-1, 1):
             b.box((wrist[0], -0.04 + sign * 0.06, wrist[2] - 0.23), (0.05, 0.02, 0.12), **STEEL)
 
-    return Piece("robot", 1.9, 0.9, 1.9, add, False)
+    return Piece("robot", 2.8, 0.85, 2.1, add, False)
 
 
 def fence(length: float) -> Piece:

@@ -93,7 +93,7 @@ class Room:
 
 @dataclass(frozen=True, slots=True)
 class FloorPlan:
-    """Rooms and the openings between them; the inside of the outer walls spans (0, 0, width, depth)."""
+    """Rooms and openings; the inside of the outer walls spans (0, 0) to (width, depth)."""
 
     width: float
     depth: float
@@ -199,14 +199,14 @@ def _doors(draw: Random, rooms: list[Room]) -> list[Opening] | None:
             candidates.append((cost, a.index, b.index, shared))
     group = list(range(len(rooms)))
     doors = []
-    for cost, a, b, (axis, line, start, stop) in sorted(candidates):
-        joins = group[a] != group[b]
+    for cost, first, second, (axis, line, start, stop) in sorted(candidates):
+        joins = group[first] != group[second]
         loop = cost < 3.5 and draw.random() < 0.3
         if not (joins or loop):
             continue
-        group = [group[b] if g == group[a] else g for g in group]
-        pair = {rooms[a].purpose, rooms[b].purpose}
-        doors.append(_door(draw, pair, axis, line, start, stop, (a, b)))
+        group = [group[second] if g == group[first] else g for g in group]
+        pair = {rooms[first].purpose, rooms[second].purpose}
+        doors.append(_door(draw, pair, axis, line, start, stop, (first, second)))
     return doors if len(set(group)) == 1 else None
 
 
@@ -297,7 +297,7 @@ def _windows(draw: Random, room: Room, top: float) -> list[Opening]:
         if room.purpose == "bathroom":
             bottom, width = 1.3, draw.uniform(0.6, 0.9)
         elif room.purpose == "kitchen":
-            bottom, width = 1.12, draw.uniform(1.0, 1.4)
+            bottom, width = 1.2, draw.uniform(1.0, 1.4)
         elif room.purpose == "living" and draw.random() < 0.35:
             bottom, width = 0.12, draw.uniform(1.5, 2.1)
         width = min(width, length / count - 0.7)

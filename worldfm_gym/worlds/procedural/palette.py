@@ -1,4 +1,4 @@
-"""Palette: coherent colors and finishes for one apartment; albedos of real materials, linear RGB."""
+"""Palette: finishes that go together; albedos of real materials in linear RGB."""
 
 from __future__ import annotations
 

@@ -181,12 +181,14 @@ class RoomPlacer:
 
     def on_top(
         self, piece: Piece, support: Placed, along_x: float, along_y: float, turn: float = 0.0
-    ) -> Placed:
-        """Stand a piece on another one, at a position in that one's frame."""
+    ) -> Placed | None:
+        """Stand a piece on another one, at a position in that one's frame, if it is free there."""
         x, y = support.local(along_x, along_y)
         bottom = support.z + support.piece.height
         yaw = support.yaw + turn
         volume = _volume(piece.depth, piece.width, x, y, yaw, bottom, bottom + piece.height)
+        if any(overlap(volume, other) for other in self.taken):
+            return None
         placed = Placed(piece, x, y, bottom, yaw, volume, support)
         self.placed.append(placed)
         self.taken.append(volume)

@@ -158,13 +158,15 @@ def _dress_window(
     side = next(s for s in range(4) if o in room.side_openings(s))
     start, stop = shell.curtain_reach(o)
     low, high = placer.span(side)
+    heated = 0.6 < o.bottom < 1.0 and draw.random() < 0.6
     if curtained and room.purpose in ("living", "bedroom", "study") and low < start and stop < high:
-        bottom = 0.04 if o.bottom < 0.5 or draw.random() < 0.4 else o.bottom - 0.12
+        long = not heated and (o.bottom < 0.5 or draw.random() < 0.5)
+        bottom = 0.04 if long else o.bottom - 0.12
         shell.add_curtains(builder, room, o, cloth, style.metal, bottom=bottom)
         placer.taken.append(placer.at_wall(side, start, stop, 0.11, bottom, o.top + 0.13))
-    if 0.6 < o.bottom < 1.0 and draw.random() < 0.6:
+    if heated:
         shell.add_radiator(builder, room, o)
-        half = min(1.1, o.stop - o.start - 0.1) / 2
+        half = min(1.1, o.stop - o.start - 0.1) / 2 + 0.08
         reach = (o.middle - half, o.middle + half, shell.RADIATOR_DEPTH_M, 0.1, 0.7)
         placer.taken.append(placer.at_wall(side, *reach))
 

@@ -202,7 +202,7 @@ def add_window(builder: SceneBuilder, room: Room, o: Opening, frame: Finish) -> 
         pane = (_GLASS_M, wide - 2 * _SASH_M, tall - 2 * _SASH_M)
         builder.box((-0.128, 0, z), pane, **DAYLIGHT)
         if o.bottom > 0.3:
-            builder.box((-0.02, 0, o.bottom + 0.005), (0.15, wide - 0.004, 0.03), **frame)
+            builder.box((-0.045, 0, o.bottom + 0.005), (0.12, wide - 0.004, 0.03), **frame)
 
 
 def add_curtains(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from random import Random
 
-from worldfm_gym.worlds.procedural.industrial import ALONG_Y, PlantStyle
+from worldfm_gym.worlds.procedural.industrial import PlantStyle
+from worldfm_gym.worlds.procedural.orient import ALONG_Y, lean
 from worldfm_gym.worlds.procedural.palette import (
     BLACK_METAL,
     BLACK_PLASTIC,
@@ -66,8 +67,8 @@ def add_load(
             material=Material.PAINT,
             color=color,
         )
-        b.box((0, 0, bottom + tall - 0.03), (depth * 0.93, width * 0.93, 0.06), material=Material.PAINT,
-              color=tinted(_FILM, 0.6)["color"])  # fmt: skip
+        rim = (depth * 0.93, width * 0.93, 0.06)
+        b.box((0, 0, bottom + tall - 0.03), rim, **tinted(_FILM, 0.6))
 
 
 def pallet(draw: Random, *, loaded: bool = True) -> Piece:
@@ -197,7 +198,7 @@ def pallet_rack(
 ) -> Piece:
     """Row of pallet-rack bays along y, loaded from both ends of each bay's beams."""
     depth, pitch = 1.05, 1.55
-    length, tall = bays * bay_m + 0.1, (levels - 1) * pitch + 1.1
+    length, tall = bays * bay_m + 0.1, (levels - 1) * pitch + 1.2
     load_seed = draw.getrandbits(32)
 
     def add(b: SceneBuilder) -> None:
@@ -206,11 +207,9 @@ def pallet_rack(
             y = -length / 2 + 0.05 + i * bay_m
             for sign in (-1, 1):
                 b.box((sign * (depth / 2 - 0.05), y, tall / 2), (0.1, 0.09, tall), **style.rack)
-            rise = math.atan2(1.2, depth - 0.1)
-            cos, sin = math.cos(rise), math.sin(rise)
-            brace = ((cos, 0.0, -sin), (0.0, 1.0, 0.0), (sin, 0.0, cos))
+            brace = lean(-math.atan2(1.2, depth - 0.1))
             for k in range(max(1, int(tall / 1.6))):
-                at = (0, y, 0.8 + 1.5 * k)
+                at = (0.0, y, 0.8 + 1.5 * k)
                 b.box(
                     at, (math.hypot(1.2, depth - 0.1), 0.035, 0.035), rotation=brace, **style.rack
                 )
@@ -231,7 +230,7 @@ def pallet_rack(
                         b.box((0, 0, 0.07), (1.0, 1.15, 0.14), **_PALLET_WOOD)
                         add_load(b, loads, 0.14, 1.0, 1.15, loads.uniform(0.45, 1.0))
 
-    return Piece("pallet_rack", depth, length, tall, add, False)
+    return Piece("pallet_rack", depth + 0.042, length, tall, add, False)
 
 
 def forklift(draw: Random) -> Piece:
@@ -288,12 +287,12 @@ def packing_table(draw: Random, style: PlantStyle) -> Piece:
         add_uprights(b, 0.76, wide - 0.04, 0.85, 0.06, style.steelwork)
         for sign in (-1, 1):
             b.box((-0.36, sign * (wide / 2 - 0.06), 1.35), (0.05, 0.05, 0.96), **style.steelwork)
-        b.box((-0.28, 0, 1.6), (0.3, wide - 0.04, 0.03), **STEEL)
+        b.box((-0.25, 0, 1.6), (0.3, wide - 0.04, 0.03), **STEEL)
         b.box((-0.05, 0, 0.25), (0.6, wide - 0.2, 0.03), **STEEL)
         for i in range(3):
             y = -wide / 2 + 0.35 + i * (wide - 0.7) / 2
             b.box(
-                (-0.28, y, 1.72), (0.24, 0.34, 0.2 + 0.04 * i), **tinted(CARDBOARD, 0.9 + 0.06 * i)
+                (-0.25, y, 1.72), (0.24, 0.34, 0.2 + 0.04 * i), **tinted(CARDBOARD, 0.9 + 0.06 * i)
             )
             b.box((-0.05, y, 0.4), (0.4, 0.36, 0.26), **tinted(CARDBOARD, 1.0 - 0.07 * i))
         b.cylinder((0.1, wide / 2 - 0.4, 0.99), 0.1, 0.5, rotation=ALONG_Y, **_FILM)

@@ -45,7 +45,7 @@ def keep_connected(plan: FloorPlan, placers: Sequence[RoomPlacer]) -> None:
                 break
             grid.add(culprit.volume, 1)
         else:  # no single piece is to blame
-            _, index, culprit = culprits[-1]
+            _, index, culprit = culprits[0]
             grid.add(culprit.volume, -1)
             placers[index].drop(culprit)
             left = grid.blocked_rooms()

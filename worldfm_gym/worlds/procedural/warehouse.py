@@ -69,14 +69,15 @@ def build_warehouse(rng: np.random.Generator, config: WarehouseConfig) -> Scene:
     builder = SceneBuilder(rng)
     placer = RoomPlacer(hall.inside, draw)
     halls.add_shell(builder, hall, style, band_m=draw.uniform(1.2, 2.2))
-    halls.add_columns_and_trusses(builder, hall, placer, style.steelwork, bay_m=6.5)
+    halls.add_columns_and_trusses(builder, hall, placer, style.steelwork)
     halls.add_high_windows(builder, hall, (0, 2), bottom=max(4.6, hall.height - 2.0))
     docks = max(2, round(depth / 5.2))
     for i in range(docks):
         halls.add_roller_door(
             builder, hall, placer, 0, depth * (i + 0.5) / docks, style, number=i + 1
         )
-    _add_aisle_lamps(builder, hall, aisle, pair, rows, draw.uniform(0.0, 0.4))
+    aisles_y = [aisle / 2 + k * (pair + aisle) for k in range(rows + 1)]
+    halls.add_lamps(builder, hall, aisles_y, warmth=draw.uniform(0.0, 0.4), drop=0.95)
     _add_racks(builder, placer, style, aisle, pair, rows, bays, levels, fill)
     _mark_docks(builder, hall, docks)
     _fill_dock_zone(placer, style, hall, docks)
@@ -114,21 +115,6 @@ def _add_racks(
         for x in (_DOCK_ZONE_M - 0.35, _DOCK_ZONE_M + length + 0.35):
             guard = industrial.railing(pair)
             placer.put(guard, x, low + pair / 2, 0.0)
-
-
-def _add_aisle_lamps(
-    b: SceneBuilder, hall: Hall, aisle: float, pair: float, rows: int, warmth: float
-) -> None:
-    """Hang lamps along every aisle and over the docks."""
-    z = hall.height - 0.9
-    reach = 1.2 * math.hypot(6.0, z)
-    intensity = 1.6 + 0.1 * z * z
-    columns = max(2, round(hall.width / 7.5))
-    for k in range(rows + 1):
-        y = aisle / 2 + k * (pair + aisle)
-        for i in range(columns):
-            x = hall.width * (i + 0.5) / columns
-            halls.add_lamp(b, (x, y, z), drop=0.9, warmth=warmth, intensity=intensity, reach=reach)
 
 
 def _mark_docks(b: SceneBuilder, hall: Hall, docks: int) -> None:
