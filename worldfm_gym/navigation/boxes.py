@@ -91,7 +91,7 @@ def _pack(poses: Any, sizes: Any) -> Any:
 
 
 @njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
-def rectangle_distance(boxes: Any, k: int, x: float, y: float) -> float:
+def rectangle_distance(boxes: Any, k: int, x: float, y: float) -> Any:
     """Signed distance of (x, y) to floor rectangle k."""
     dx, dy = x - boxes[k, 0], y - boxes[k, 1]
     cos, sin = boxes[k, 15], boxes[k, 16]
@@ -101,7 +101,7 @@ def rectangle_distance(boxes: Any, k: int, x: float, y: float) -> float:
 
 
 @njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
-def _outside(a: float, b: float) -> float:
+def _outside(a: float, b: float) -> Any:
     """Signed distance to a quadrant's corner from how far out one is along each axis."""
     if a > 0.0 and b > 0.0:
         return math.sqrt(a * a + b * b)
@@ -138,7 +138,7 @@ def _into_box(boxes: Any, k: int, x: float, y: float, z: float) -> Any:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def box_distance(boxes: Any, k: int, x: float, y: float, z: float) -> float:
+def box_distance(boxes: Any, k: int, x: float, y: float, z: float) -> Any:
     """Signed distance of (x, y, z) to oriented box k."""
     along = _into_box(boxes, k, x, y, z)
     a, b = abs(along[0]) - boxes[k, 3], abs(along[1]) - boxes[k, 4]

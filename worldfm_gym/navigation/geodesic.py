@@ -20,8 +20,8 @@ class DistanceField:
     """Geodesic distances to one goal.
 
     Attributes:
-        values: Metres from cell centres to the goal, float32 [ny, nx]; infinite where a body does
-            not fit or the goal can't be reached.
+        values: Metres from cell centres to the goal, float32 [ny, nx]; infinite where a body misses
+            fitting by over half a cell, or the goal can't be reached.
         goal_xy: World position of the goal, float64 [2].
         origin_xy: World xy of the corner of cell [0, 0], float64 [2].
         cell_m: Side of a cell in metres.
@@ -50,6 +50,7 @@ class DistanceField:
 
 def distance_field(
     navigable: NDArray[np.bool_],
+    crossable: NDArray[np.bool_],
     direct: NDArray[np.bool_],
     goal_xy: NDArray[np.float64],
     *,
@@ -65,6 +66,8 @@ def distance_field(
 
     Args:
         navigable: Where the body fits, bool [ny, nx]; the outermost cells must be False.
+        crossable: Squares between the centres of cells [y, x], [y, x + 1], [y + 1, x] and
+            [y + 1, x + 1] that may be crossed off their edges, bool [ny, nx].
         direct: Navigable cells within `SEED_REACH_CELLS` of the goal that see it: they start with
             their straight distance, bool [ny, nx].
         goal_xy: World position of the goal [2].
@@ -76,7 +79,7 @@ def distance_field(
         Sapiro, "O(N) implementation of the fast marching algorithm", 2006 (the buckets).
     """
     goal_cells = (goal_xy - origin_xy) / cell_m - 0.5
-    values = _solve(navigable, direct, goal_cells)
+    values = _solve(navigable, crossable, direct, goal_cells)
     extended = _extend(values, navigable)
     return DistanceField(
         values * np.float32(cell_m),
@@ -102,19 +105,20 @@ def _edge_update(axis: float, diagonal: float) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def _solve(navigable: Any, direct: Any, goal: Any) -> Any:
+def _solve(navigable: Any, crossable: Any, direct: Any, goal: Any) -> Any:
     """Distances in cells, float32 [ny, nx], by a circular bucket queue."""
     ny, nx = navigable.shape
-    cells = navigable.ravel()
+    cells, squares = navigable.ravel(), crossable.ravel()
     seeds = direct.ravel()
     distance = np.full(ny * nx, np.inf)
     queued = np.full(ny * nx, -1, np.int32)  # bucket that holds the cell's live entry
     heads = np.full(_BUCKETS, -1, np.int64)
     node, follower = np.empty(4096, np.int32), np.empty(4096, np.int32)
     unused, size, waiting = -1, 0, 0
-    current = np.int64(1) << 60
+    current = 1 << 60
     fresh = np.empty(9, np.int64)
     axis_step = np.array([1, nx, -1, -nx])
+    square_step = np.array([0, -1, -1 - nx, -nx])  # between an axis step and the next
     reach = SEED_REACH_CELLS + 1
     seed_x0, seed_x1 = max(int(goal[0]) - reach, 0), min(int(goal[0]) + reach + 2, nx)
     seed_y0, seed_y1 = max(int(goal[1]) - reach, 0), min(int(goal[1]) + reach + 2, ny)
@@ -144,7 +148,12 @@ def _solve(navigable: Any, direct: Any, goal: Any) -> Any:
                 ahead, side = axis_step[i], axis_step[(i + 1) % 4]
                 q = p + ahead
                 if cells[q] and distance[q] > here + math.sqrt(0.5):
-                    shortest = _edge_update(here, min(distance[p + side], distance[p - side]))
+                    diagonal = math.inf
+                    if squares[p + square_step[i]]:
+                        diagonal = distance[p + side]
+                    if squares[p + square_step[(i + 3) % 4]]:
+                        diagonal = min(diagonal, distance[p - side])
+                    shortest = _edge_update(here, diagonal)
                     if shortest < distance[q]:
                         distance[q] = shortest
                         fresh[count] = q
@@ -152,7 +161,7 @@ def _solve(navigable: Any, direct: Any, goal: Any) -> Any:
             for i in range(4):
                 ahead, side = axis_step[i], axis_step[(i + 1) % 4]
                 q = p + ahead + side
-                if cells[q] and distance[q] > here + 1.0:
+                if squares[p + square_step[i]] and cells[q] and distance[q] > here + 1.0:
                     # An update grows with the axis neighbor's distance: the smaller one is best.
                     shortest = _edge_update(min(distance[p + ahead], distance[p + side]), here)
                     if shortest < distance[q]:
@@ -173,7 +182,8 @@ def _solve(navigable: Any, direct: Any, goal: Any) -> Any:
                 entry, size = size, size + 1
             node[entry], follower[entry] = q, heads[bucket & (_BUCKETS - 1)]
             heads[bucket & (_BUCKETS - 1)], queued[q] = entry, bucket
-            current = min(current, bucket)
+            if bucket < current:
+                current = bucket
             waiting += 1
     return distance.astype(np.float32).reshape(ny, nx)
 

@@ -21,6 +21,11 @@ from worldfm_gym.navigation.floor import FLOOR_TOLERANCE_M, map_floor
 from worldfm_gym.navigation.geodesic import SEED_REACH_CELLS, DistanceField, distance_field
 from worldfm_gym.navigation.occupancy import OccupancyGrid, VoxelState
 from worldfm_gym.navigation.path import cells_in_sight, pull_tight, trace_path
+from worldfm_gym.navigation.regions import (
+    crossable_squares,
+    grow_without_bridging,
+    largest_region,
+)
 from worldfm_gym.navigation.sweep import CONTACT_SKIN_CELLS
 
 if TYPE_CHECKING:
@@ -28,6 +33,7 @@ if TYPE_CHECKING:
 
 _MIN_FLOOR_M2 = 0.5
 _CACHED_FIELDS = 8
+_PLANNING_SLACK = 0.06  # cells; between two samples an interpolated clearance dips by less
 _TRIM_PERCENT = 0.02  # stray points of a scan per side, beyond which the map does not reach
 _FREE_COLOR = (236, 234, 228)
 _UNKNOWN_COLOR = (150, 150, 152)
@@ -202,12 +208,7 @@ class NavMap:
         if key in self._fields:
             self._fields.move_to_end(key)
             return self._fields[key]
-        direct = cells_in_sight(self.navigable, *self._floor, goal, SEED_REACH_CELLS)
-        if not direct.any():
-            raise NavigationError(f"the goal {goal.tolist()} is walled in: choose another")
-        field = distance_field(
-            self.navigable, direct, goal, origin_xy=self.origin_xy, cell_m=self.cell_m
-        )
+        field = self._solve(goal, self._walkable, self._squares)
         self._fields[key] = field
         if len(self._fields) > _CACHED_FIELDS:
             self._fields.popitem(last=False)
@@ -219,14 +220,16 @@ class NavMap:
         Raises:
             NavigationError: If the body does not fit at either end, or no way leads between them.
         """
-        start, field = self._standing_point(start_xy, "start"), self.geodesic_field(goal_xy)
-        traced = trace_path(field.values, field.direct, *self._floor, start, field.goal_xy)
+        start, goal = self._standing_point(start_xy, "start"), self._standing_point(goal_xy, "goal")
+        squares = crossable_squares(self.navigable, self.clearance, least_m=self.body.radius_m)
+        field = self._solve(goal, self.navigable, squares)
+        traced = trace_path(field.values, field.direct, *self._planning_floor, start, goal)
         if len(traced) == 0:
             raise NavigationError(
-                f"no way leads from {start.tolist()} to {field.goal_xy.tolist()}: check with "
+                f"no way leads from {start.tolist()} to {goal.tolist()}: check with "
                 "geodesic_field(goal).distance(start) first"
             )
-        return pull_tight(traced, *self._floor)
+        return pull_tight(traced, *self._planning_floor)
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """The static map as arrays; `from_arrays` restores it exactly."""
@@ -313,6 +316,26 @@ class NavMap:
             self.body.height_m,
         )
 
+    @property
+    def _planning_floor(self) -> tuple[Any, ...]:
+        """`_floor` for a body a hair wider, so that paths also hold walked in other steps."""
+        clearance, origin_xy, cell_m, boxes, contact, low, high = self._floor
+        return clearance, origin_xy, cell_m, boxes, contact + _PLANNING_SLACK * cell_m, low, high
+
+    def _solve(
+        self,
+        goal: NDArray[np.float64],
+        walkable: NDArray[np.bool_],
+        squares: NDArray[np.bool_],
+    ) -> DistanceField:
+        """Distances to a goal over some cells."""
+        direct = cells_in_sight(self.navigable, *self._planning_floor, goal, SEED_REACH_CELLS)
+        if not direct.any():
+            raise NavigationError(f"the goal {goal.tolist()} is walled in: choose another")
+        return distance_field(
+            walkable, squares, direct, goal, origin_xy=self.origin_xy, cell_m=self.cell_m
+        )
+
     def _set_boxes(self, boxes: NDArray[np.float64]) -> None:
         """Take over packed boxes and refresh what depends on them."""
         self.boxes = boxes
@@ -333,6 +356,11 @@ class NavMap:
         else:
             self.clearance = self.static_clearance.copy()
         self.navigable = self.clearance >= self.body.radius_m
+        # A wall cuts cells anywhere: cells that miss by half a cell make distances around corners
+        # neither too long nor too short on average.
+        nearly_m = self._floor[4] - 0.5 * self.cell_m
+        self._walkable = grow_without_bridging(self.navigable, self.clearance >= nearly_m)
+        self._squares = crossable_squares(self._walkable, self.clearance, least_m=nearly_m)
         self._version += 1
         self._fields.clear()
         self._largest = None
@@ -340,7 +368,7 @@ class NavMap:
     def _largest_region(self) -> NDArray[np.int64]:
         """Flat indices of the largest 4-connected set of navigable cells."""
         if self._largest is None:
-            self._largest = _largest_component(self.navigable)
+            self._largest = largest_region(self.navigable)
         if len(self._largest) == 0:
             raise NavigationError(
                 f"objects leave no room for a body of radius {self.body.radius_m} m: move some away"
@@ -398,32 +426,3 @@ def _bounds(points: Any) -> Any:
             low, high = min(low, points[n, i]), max(high, points[n, i])
         bounds[0, i], bounds[1, i] = low, high
     return bounds
-
-
-@njit(cache=True, nogil=True)
-def _largest_component(mask: Any) -> Any:
-    """Flat indices of the largest 4-connected component of a mask whose border is False."""
-    ny, nx = mask.shape
-    cells = mask.ravel()
-    label = np.zeros(ny * nx, np.int32)
-    stack = np.empty(ny * nx, np.int64)
-    labels, best, best_size = 0, 0, 0
-    for first in range(ny * nx):
-        if not cells[first] or label[first]:
-            continue
-        labels += 1
-        label[first], stack[0] = labels, first
-        waiting, size = 1, 0
-        while waiting:
-            waiting -= 1
-            here = stack[waiting]
-            size += 1
-            for step in (1, -1, nx, -nx):
-                other = here + step
-                if cells[other] and not label[other]:
-                    label[other] = labels
-                    stack[waiting] = other
-                    waiting += 1
-        if size > best_size:
-            best, best_size = labels, size
-    return np.flatnonzero(label == best) if best else np.empty(0, np.int64)

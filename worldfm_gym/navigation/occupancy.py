@@ -131,8 +131,8 @@ class OccupancyGrid:
     def state_at(self, points_world: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
         """`VoxelState` values of points [..., 3], uint8 [...]; unknown outside the grid."""
         cells = np.floor((np.asarray(points_world) - self.origin) / self.cell_m).astype(np.int64)
-        inside = ((cells >= 0) & (cells < self.states.shape[::-1])).all(axis=-1)
-        x, y, z = np.moveaxis(np.where(inside[..., None], cells, 0), -1, 0)
+        inside = np.all((cells >= 0) & (cells < self.states.shape[::-1]), axis=-1)
+        x, y, z = np.moveaxis(np.where(np.expand_dims(inside, -1), cells, 0), -1, 0)
         return np.where(inside, self.states[z, y, x], np.uint8(VoxelState.UNKNOWN))
 
     @property

@@ -43,7 +43,7 @@ def _cell(coordinate: float, count: int) -> Any:
 
 
 @njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
-def _layer_value(field: Any, k: Any, j: Any, i: Any, b: float, a: float) -> float:
+def _layer_value(field: Any, k: Any, j: Any, i: Any, b: float, a: float) -> Any:
     """Bilinear value in layer k."""
     one = np.uint64(1)
     low = field[k, j, i] + a * (np.float64(field[k, j, i + one]) - field[k, j, i])
@@ -54,7 +54,7 @@ def _layer_value(field: Any, k: Any, j: Any, i: Any, b: float, a: float) -> floa
 
 
 @njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
-def sample_field(field: Any, origin: Any, per_metre: float, p: Any) -> float:
+def sample_field(field: Any, origin: Any, per_metre: float, p: Any) -> Any:
     """Interpolated value of a field [nz, ny, nx] at p, clamped at the border; one layer: any z."""
     i, a = _cell((p[0] - origin[0]) * per_metre - 0.5, field.shape[2])
     j, b = _cell((p[1] - origin[1]) * per_metre - 0.5, field.shape[1])
@@ -82,7 +82,7 @@ def _field_gradient(field: Any, origin: Any, per_metre: float, p: Any) -> Any:
 
 
 @njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
-def _box_value(boxes: Any, k: int, planar: bool, p: Any) -> float:
+def _box_value(boxes: Any, k: int, planar: bool, p: Any) -> Any:
     """Signed distance of p to one box, or to its floor rectangle."""
     if planar:
         return rectangle_distance(boxes, k, p[0], p[1])
@@ -118,7 +118,7 @@ def bounding_balls(boxes: Any, planar: bool, contact: float, z_low: float, z_hig
 
 
 @njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
-def _in_reach(balls: Any, k: int, x: float, y: float, z: float, reach: float) -> bool:
+def _in_reach(balls: Any, k: int, x: float, y: float, z: float, reach: float) -> Any:
     """Whether p comes within a ball when it moves by `reach`."""
     dx, dy, dz = x - balls[0, k], y - balls[1, k], z - balls[2, k]
     limit = reach + balls[3, k]
@@ -126,7 +126,7 @@ def _in_reach(balls: Any, k: int, x: float, y: float, z: float, reach: float) ->
 
 
 @njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
-def select_near(balls: Any, near: Any, p: Any, reach: float) -> int:
+def select_near(balls: Any, near: Any, p: Any, reach: float) -> Any:
     """Write to `near` the boxes that a body may touch within `reach` of p; how many."""
     x, y, z = p
     any_near = 0
@@ -152,7 +152,7 @@ def free_margin(
     planar: bool,
     contact: float,
     p: Any,
-) -> float:
+) -> Any:
     """Metres that a body may move from p in any direction without touching anything."""
     margin = _STATIC_SAFETY * (sample_field(field, origin, per_metre, p) - contact)
     for n in range(near_count):
