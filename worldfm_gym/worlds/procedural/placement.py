@@ -160,8 +160,7 @@ class RoomPlacer:
     ) -> Placed | None:
         """Place a piece at a pose if it fits; `flat` things (rugs) may lie under others."""
         volume = _volume(piece.depth, piece.width, x, y, yaw, bottom, bottom + piece.height)
-        x0, y0, x1, y1 = self.inside
-        if volume[0] < x0 or volume[1] < y0 or volume[2] > x1 or volume[3] > y1:
+        if not self._holds(volume):
             return None
         if not flat:
             spared = ignore.volume if ignore is not None else None
@@ -171,7 +170,7 @@ class RoomPlacer:
                 return None
             if piece.front > 0:
                 clear = self._front(piece, x, y, yaw)
-                if any(overlap(clear, other) for other in self.taken):
+                if not self._holds(clear) or any(overlap(clear, other) for other in self.taken):
                     return None
                 self.kept.append(clear)
             self.taken.append(volume)
@@ -205,6 +204,11 @@ class RoomPlacer:
         for p in self.placed:
             with builder.object(p.piece.category, (p.x, p.y, p.z), p.yaw, movable=p.piece.movable):
                 p.piece.add(builder)
+
+    def _holds(self, volume: Volume) -> bool:
+        """Whether a volume is within the room's walls."""
+        x0, y0, x1, y1 = self.inside
+        return volume[0] >= x0 and volume[1] >= y0 and volume[2] <= x1 and volume[3] <= y1
 
     def _front(self, piece: Piece, x: float, y: float, yaw: float) -> Volume:
         """The floor to keep clear in front of a piece."""
