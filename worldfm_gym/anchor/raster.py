@@ -199,7 +199,7 @@ def _render_numba(tables: NDArray[np.int64], task: RasterTask) -> RasterImages:
     spare = numba.get_num_threads() // max(len(task.scene), 1)
     bands = max(1, min(spare, task.width * task.height // _PIXELS_PER_THREAD))
     edges = np.linspace(0, task.width, bands + 1).astype(np.int64)
-    draw = raster_cpu.draw if len(task.scene) * bands > 1 else raster_cpu.draw_on_one_thread
+    draw = raster_cpu.draw if len(task.scene) * bands > 1 else raster_cpu.draw_on_this_thread
     draw(
         tables,
         task.scene,
@@ -207,11 +207,7 @@ def _render_numba(tables: NDArray[np.int64], task: RasterTask) -> RasterImages:
         task.intrinsics,
         task.levels,
         np.stack([edges[:-1], edges[1:], np.full(bands, task.height)], axis=1),
-        images.rgb,
-        images.depth,
-        images.instance,
-        images.provenance,
-        images.index,
+        (images.rgb, images.depth, images.instance, images.provenance, images.index),
     )
     return images
 

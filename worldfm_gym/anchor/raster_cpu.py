@@ -399,18 +399,27 @@ def _draw_band(table: Any, m: Any, k: Any, levels: Any, band: Any, out: Any) -> 
     _resolve(geometry, attributes, m, k, band, buffer, out)
 
 
-def _draw(
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _draw_task(
+    task: int,
     tables: Any,
     scene: Any,
     bodies: Any,
     intrinsics: Any,
     levels: Any,
     bands: Any,
-    rgb: Any,
-    depth: Any,
-    instance: Any,
-    provenance: Any,
-    index: Any,
+    out: Any,
+) -> None:
+    """Draw one (camera, band) pair."""
+    b, band = task // len(bands), task % len(bands)
+    rgb, depth, instance, provenance, index = out
+    images = (rgb[b], depth[b], instance[b], provenance[b], index[b])
+    _draw_band(tables[scene[b]], bodies[b], intrinsics[b], levels[b], bands[band], images)
+
+
+@numba.njit(cache=True, nogil=True, parallel=True, error_model="numpy")
+def draw(
+    tables: Any, scene: Any, bodies: Any, intrinsics: Any, levels: Any, bands: Any, out: Any
 ) -> None:
     """Draw B cameras; tasks are (camera, band) pairs in parallel.
 
@@ -421,24 +430,17 @@ def _draw(
         intrinsics: (fx, fy, cx, cy), float32 [B, 4].
         levels: Distances from which coarser levels are drawn, float32 [B, LEVELS − 1].
         bands: (first column, end column, height) of each band, int64 [T, 3].
-        rgb: Out, uint8 [B, H, W, 3].
-        depth: Out, float32 [B, H, W].
-        instance: Out, int32 [B, H, W].
-        provenance: Out, uint8 [B, H, W].
-        index: Out, int32 [B, H, W].
+        out: What is written: rgb uint8 [B, H, W, 3], depth float32, instance int32, provenance
+            uint8 and index int32 [B, H, W].
     """
-    per_camera = len(bands)
-    for task in numba.prange(len(scene) * per_camera):
-        b = task // per_camera
-        _draw_band(
-            tables[scene[b]],
-            bodies[b],
-            intrinsics[b],
-            levels[b],
-            bands[task % per_camera],
-            (rgb[b], depth[b], instance[b], provenance[b], index[b]),
-        )
+    for task in numba.prange(len(scene) * len(bands)):
+        _draw_task(task, tables, scene, bodies, intrinsics, levels, bands, out)
 
 
-draw = numba.njit(cache=True, nogil=True, parallel=True, error_model="numpy")(_draw)
-draw_on_one_thread = numba.njit(cache=True, nogil=True, error_model="numpy")(_draw)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def draw_on_this_thread(
+    tables: Any, scene: Any, bodies: Any, intrinsics: Any, levels: Any, bands: Any, out: Any
+) -> None:
+    """`draw` without waking other threads."""
+    for task in range(len(scene) * len(bands)):
+        _draw_task(task, tables, scene, bodies, intrinsics, levels, bands, out)
