@@ -209,12 +209,9 @@ class WorldEnv(gym.Env[Observation, Any], Generic[TaskT]):
             return None
         if self._task is None or self._task.frame is None:
             raise ResetNeeded("render() before reset(): there is nothing to show yet")
-        image = self._task.frame.rgb[0]
         if self.render_mode == "human":
-            if self._window is not None:
-                self._window.show(image)
-            return None
-        return np.array(image)
+            return None  # reset and step have shown the frame already
+        return np.array(self._task.frame.rgb[0])
 
     def close(self) -> None:
         """Let go of worlds, renderer and window; closing twice does nothing."""

@@ -81,7 +81,8 @@ def sample_episode(
             best = min(best, max(low - distance, distance - high))
     if start_xy is not None and goal_xy is not None:
         raise NavigationError(f"no way leads from {start_xy.tolist()} to {goal_xy.tolist()}")
+    missed = f" (the closest missed by {best:.2f} m)" if np.isfinite(best) else ""
     raise NavigationError(
-        f"found no start and goal {low:g}…{high:g} m apart on foot in this world (the closest "
-        f"missed by {best:.2f} m): widen goal_distance_m"
+        f"found no start and goal {low:g}…{high:g} m apart on foot in this world{missed}: "
+        "widen goal_distance_m"
     )

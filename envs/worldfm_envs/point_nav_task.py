@@ -75,17 +75,13 @@ class PointNavTask(Task):
         self, agent: int, rng: np.random.Generator, *, scene: int, options: Mapping[str, Any]
     ) -> None:
         """See `Task.begin`; options are those of `sample_episode`."""
-        points = {
-            name: np.asarray(options[name], np.float64).reshape(2)
-            for name in ("start_xy", "goal_xy")
-            if name in options
-        }
         episode = sample_episode(
             self.simulator.worlds[scene].require_nav(),
             rng,
             distance_range_m=self.rules.goal_distance_m,
-            start_yaw=options.get("start_yaw"),
-            **points,
+            start_xy=_given(options, "start_xy", (2,)),
+            start_yaw=_given(options, "start_yaw", ()),
+            goal_xy=_given(options, "goal_xy", (2,)),
         )
         self.simulator.place_ground([agent], episode.start_xy, episode.start_yaw, scene=[scene])
         self.episodes[agent] = episode
@@ -115,3 +111,17 @@ class PointNavTask(Task):
             "path_length": metrics.path_length_m.copy(),
             "collisions": metrics.collisions.copy(),
         }
+
+
+def _given(options: Mapping[str, Any], name: str, shape: tuple[int, ...]) -> Any:
+    """A reset option as an array of a shape, or None where it is not given."""
+    if name not in options:
+        return None
+    try:
+        value = np.asarray(options[name], np.float64)
+    except (TypeError, ValueError):
+        value = np.full((), np.nan)
+    if value.shape != shape or not np.isfinite(value).all():
+        wanted = "two finite numbers (x, y) in metres" if shape else "a finite angle in radians"
+        raise ConfigError(f"reset option {name} must be {wanted}, got {options[name]!r}")
+    return value

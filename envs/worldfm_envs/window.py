@@ -24,7 +24,7 @@ class Window:
         self._root: Any = tkinter.Tk()
         self._root.title(title)
         self._root.protocol("WM_DELETE_WINDOW", self.close)
-        self._label: Any = tkinter.Label(self._root)
+        self._label: Any = tkinter.Label(self._root, borderwidth=0)
         self._label.pack()
         self._interval_s = 1.0 / fps
         self._next_s = time.monotonic()
@@ -39,7 +39,9 @@ class Window:
         image = rgb.repeat(factor, axis=0).repeat(factor, axis=1)
         header = f"P6 {image.shape[1]} {image.shape[0]} 255 ".encode()
         # Tk forgets a picture that Python does not hold on to.
-        self._picture = tkinter.PhotoImage(data=header + image.tobytes(), format="PPM")
+        self._picture = tkinter.PhotoImage(
+            master=self._root, data=header + image.tobytes(), format="PPM"
+        )
         self._label.configure(image=self._picture)
         self._root.update()
         time.sleep(max(0.0, self._next_s - time.monotonic()))

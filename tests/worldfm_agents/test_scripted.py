@@ -50,7 +50,7 @@ def test_the_shortest_path_agent_arrives_in_procedural_worlds(procedural):
 
 def test_greedy_beats_random_and_loses_to_the_shortest_path(point_nav):
     reward = {
-        name: np.mean([r.total_reward for r in rollout(point_nav, agent, episodes=12)])
+        name: np.mean([r.total_reward for r in rollout(point_nav, agent, episodes=6)])
         for name, agent in (
             ("random", RandomAgent(point_nav.action_space)),
             ("greedy", GreedyAgent()),

@@ -120,6 +120,25 @@ def test_what_reset_fixes_is_kept_and_the_rest_is_drawn(make_env):
     np.testing.assert_allclose(env.unwrapped.simulator.position_xy, [[1.0, 1.0]])
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"start_xy": (1.0, 1.0, 0.0)},
+        {"goal_xy": (np.nan, 1.0)},
+        {"goal_xy": "kitchen"},
+        {"start_yaw": (0.0, 1.0)},
+    ],
+)
+def test_misshapen_reset_options_are_refused(make_env, options):
+    with pytest.raises(ConfigError, match=next(iter(options))):
+        make_env().reset(options=options)
+
+
+def test_a_goal_in_a_wall_is_refused(make_env):
+    with pytest.raises(NavigationError):
+        make_env().reset(options={"goal_xy": (0.0, 0.0)})
+
+
 def test_a_range_that_no_world_offers_is_an_error(make_env):
     env = make_env(goal_distance_m=(50.0, 60.0))
     with pytest.raises(NavigationError, match="widen goal_distance_m"):
