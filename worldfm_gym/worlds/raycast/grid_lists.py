@@ -13,7 +13,7 @@ _compile = numba_compiler()
 _signed_distance = _compile(geometry.signed_distance)
 _FLOATS, _INTS, _LIGHT = geometry.FLOATS, geometry.INTS, lighting.LIGHT_FLOATS
 # A tap at distance h from a point is closer than h only to what is within 2 h of the point.
-_AO_REACH = np.float32(2 * lighting.AO_TAP_4 + 0.02)
+AO_REACH = np.float32(2 * lighting.AO_TAP_4 + 0.02)
 _STEPS = 4  # pieces of a shaft from a cell to a light
 
 IntArray = NDArray[np.int32]
@@ -75,7 +75,7 @@ def near_lists(prims, kinds, low, side, cells):  # type: ignore[no-untyped-def]
     nx, ny, nz = cells
     count = len(kinds) // _INTS
     cell_r = np.float32(0.5 * side * np.sqrt(3.0))
-    reach = _AO_REACH + cell_r
+    reach = AO_REACH + cell_r
     pair_cell = np.empty(1024, np.int32)
     pair_prim = np.empty(1024, np.int32)
     used = 0
@@ -87,7 +87,7 @@ def near_lists(prims, kinds, low, side, cells):  # type: ignore[no-untyped-def]
             extent = np.float32(0.0)
             for k in range(3):
                 extent += abs(prims[b + 3 + 3 * a + k]) * prims[b + 12 + k]
-            extent += _AO_REACH
+            extent += AO_REACH
             first[a] = max(int(np.floor((prims[b + a] - extent - low[a]) / side)), 0)
             last[a] = min(int(np.floor((prims[b + a] + extent - low[a]) / side)), cells[a] - 1)
         for iz in range(first[2], last[2] + 1):
@@ -141,7 +141,7 @@ def shadow_lists(prims, kinds, lights, casts, low, side, cells):  # type: ignore
             if distance < lights[8 * k + 6] + cell_r:
                 for i in range(in_range_count[k]):
                     j = in_range[k, i]
-                    if _in_shaft(prims, j, x, y, z, dx, dy, dz, cell_r, lights[8 * k + 7]):
+                    if in_shaft(prims, j, x, y, z, dx, dy, dz, cell_r, lights[8 * k + 7]):
                         items = _push(items, used, j)
                         used += 1
             starts[cell * light_count + k + 1] = used
@@ -149,7 +149,7 @@ def shadow_lists(prims, kinds, lights, casts, low, side, cells):  # type: ignore
 
 
 @njit(nogil=True, error_model="numpy")
-def _in_shaft(prims, j, x, y, z, dx, dy, dz, cell_r, light_r):  # type: ignore[no-untyped-def]
+def in_shaft(prims, j, x, y, z, dx, dy, dz, cell_r, light_r):  # type: ignore[no-untyped-def]
     """Whether primitive j may touch the shaft from a ball of cell_r at p to one of light_r at p + d."""
     if not segment_near(prims, j, x, y, z, dx, dy, dz, cell_r, light_r):
         return False

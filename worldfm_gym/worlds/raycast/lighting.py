@@ -217,20 +217,26 @@ def light_visible(
         j = load(items, start + k, on)
         on = on & (j != own)  # convex, and the light is in front of its surface
         base = j * FLOATS
-        shape = load(kinds, j * INTS, on)
-        hx = maximum(load(prims, base + 12, on), like(x, 1.0e-4))
-        hy = maximum(load(prims, base + 13, on), like(x, 1.0e-4))
-        hz = maximum(load(prims, base + 14, on), like(x, 1.0e-4))
         cx = x - load(prims, base, on)
         cy = y - load(prims, base + 1, on)
         cz = z - load(prims, base + 2, on)
-        px, py, pz = into_frame(prims, base, on, cx, cy, cz)
-        ex, ey, ez = into_frame(prims, base, on, dx, dy, dz)
-        depth, along = clearance(shape, px, py, pz, ex, ey, ez, hx, hy, hz)
-        between = on & (along > 0.0) & (along < distance)
-        spread = maximum(div(radius * along, distance), 0.5 * width + 0.003)
-        shade = smooth(clamp01(div(0.5 * depth, spread) + 0.5))
-        covered = where(between, covered + shade, covered)
+        # Most candidates miss: compare the ray's distance from the centre with the bounding ball.
+        ahead = cx * dx + cy * dy + cz * dz
+        off = cx * cx + cy * cy + cz * cz - ahead * ahead
+        bound = load(prims, base + 27, on) + radius + width
+        on = on & (off < bound * bound)
+        if any_true(on):
+            shape = load(kinds, j * INTS, on)
+            hx = maximum(load(prims, base + 12, on), like(x, 1.0e-4))
+            hy = maximum(load(prims, base + 13, on), like(x, 1.0e-4))
+            hz = maximum(load(prims, base + 14, on), like(x, 1.0e-4))
+            px, py, pz = into_frame(prims, base, on, cx, cy, cz)
+            ex, ey, ez = into_frame(prims, base, on, dx, dy, dz)
+            depth, along = clearance(shape, px, py, pz, ex, ey, ez, hx, hy, hz)
+            between = on & (along > 0.0) & (along < distance)
+            spread = maximum(div(radius * along, distance), 0.5 * width + 0.003)
+            shadow = smooth(clamp01(div(0.5 * depth, spread) + 0.5))
+            covered = where(between, covered + shadow, covered)
     return 1.0 - minimum(covered, like(x, 1.0))
 
 

@@ -2,7 +2,7 @@
 
 A packed scene holds, per primitive, 32 floats (centre 0–2, local-to-world rotation 3–11 row by
 row, half size 12–14, texture period 15, color 16–18, accent 19–21, texture origin 22–24, gloss 25,
-mirror 26) and 4 ints (shape, material, seed, instance); and a uniform grid whose cells list the
+mirror 26, bounding radius 27) and 4 ints (shape, material, seed, instance); and a uniform grid whose cells list the
 primitives near enough for ambient occlusion and, per light, those that can cast a shadow into the
 cell. Several packed scenes concatenate into one, so that a GPU launch draws many.
 """
@@ -164,6 +164,7 @@ def _pack_primitives(scene: Scene) -> tuple[FloatArray, IntArray]:
     prims[:, 12:15] = np.maximum(scene.half_size, 1e-4)
     prims[:, 15], prims[:, 16:19], prims[:, 19:22] = scene.scale, scene.color, scene.accent
     prims[:, 25:27] = _FINISH[scene.material]
+    prims[:, 27] = np.linalg.norm(prims[:, 12:15], axis=1)
     seed = scene.seed.copy()
     continuous = _CONTINUOUS[scene.material] & (scene.instance == 0)
     prims[continuous, 22:25] = np.einsum(

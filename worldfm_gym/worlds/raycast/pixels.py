@@ -64,3 +64,19 @@ def resolve(
         scene, j, live, lx, ly, lz, lnx, lny, lnz, wx, wy, wz, nx, ny, nz, vx, vy, vz, width, one,
     )  # fmt: skip
     return encode(r), encode(g), encode(b)
+
+
+def surface_rgb(
+    prims: Memory, kinds: Memory, lights: Memory, grid_f: Memory, grid_i: Memory,
+    near_start: Memory, near_items: Memory, shadow_start: Memory, shadow_items: Memory,
+    scene: Lanes, j: Lanes, live: Lanes,
+    lx: Lanes, ly: Lanes, lz: Lanes, lnx: Lanes, lny: Lanes, lnz: Lanes,
+    wx: Lanes, wy: Lanes, wz: Lanes, nx: Lanes, ny: Lanes, nz: Lanes, width: Lanes,
+) -> Lanes:  # fmt: skip
+    """sRGB (r, g, b) in 0…255 of surface points as they look from everywhere: no highlights."""
+    r, g, b = shade(
+        prims, kinds, lights, grid_f, grid_i, near_start, near_items, shadow_start, shadow_items,
+        scene, j, live, lx, ly, lz, lnx, lny, lnz, wx, wy, wz, nx, ny, nz, nx, ny, nz, width,
+        like(wx, 0.0),
+    )  # fmt: skip
+    return encode(r), encode(g), encode(b)

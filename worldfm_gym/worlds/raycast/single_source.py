@@ -27,12 +27,12 @@ class Compiler:
 
     def __init__(
         self,
-        words: types.ModuleType,
+        word: Callable[[str], Any],
         extra_globals: dict[str, Any],
         constant: Callable[[float], Any],
         finish: Callable[[types.FunctionType], Any],
     ) -> None:
-        self._words = words
+        self._word = word
         self._extra_globals = extra_globals
         self._constant = constant
         self._finish = finish
@@ -56,7 +56,7 @@ class Compiler:
         """What a global of a shared function stands for in this backend."""
         if isinstance(value, types.FunctionType):
             if _WORDS.get(value.__name__) is value:
-                return getattr(self._words, value.__name__)
+                return self._word(value.__name__)
             if value.__module__.startswith(_SHARED_PACKAGE):
                 return self(value)
         if isinstance(value, int | float):
@@ -75,22 +75,42 @@ def numba_compiler() -> Compiler:
         # A Python float literal would promote everything it touches to float64.
         constants = tuple(np.float32(c) if type(c) is float else c for c in code.co_consts)
         function.__code__ = code.replace(co_consts=constants)
-        return njit(nogil=True, error_model="numpy")(function)
+        return njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
 
     def constant(value: float) -> Any:
         return np.float32(value) if isinstance(value, float) else value
 
-    return Compiler(words_numba, {"Lanes": Any, "Memory": Any}, constant, finish)
+    def word(name: str) -> Any:
+        return getattr(words_numba, name)
+
+    return Compiler(word, {"Lanes": Any, "Memory": Any}, constant, finish)
 
 
 def triton_compiler() -> Compiler:
-    """A compiler to Triton device functions (or its interpreter under TRITON_INTERPRET=1)."""
+    """A compiler to Triton device functions.
+
+    Under TRITON_INTERPRET=1 the functions stay plain Python that the interpreter runs on its
+    tensors: straight-line code needs no rewriting, and a call is a hundred times cheaper.
+    """
     import triton
     import triton.language as tl
 
     from worldfm_gym.worlds.raycast import words_triton
 
-    # The interpreter looks for the language module among a function's globals, and the compiler
-    # resolves annotations.
+    compiled = isinstance(words_triton.where, triton.runtime.JITFunction)
+
+    def word(name: str) -> Any:
+        twin = getattr(words_triton, name)
+        return twin if compiled else twin.fn
+
+    def keep(function: types.FunctionType) -> Any:
+        return function
+
+    def plain(value: float) -> Any:
+        return value
+
+    # The compiler resolves annotations among a function's globals.
     scope = {"tl": tl, "Lanes": tl.tensor, "Memory": tl.tensor}
-    return Compiler(words_triton, scope, tl.constexpr, triton.jit)
+    if compiled:
+        return Compiler(word, scope, tl.constexpr, triton.jit)
+    return Compiler(word, scope, plain, keep)

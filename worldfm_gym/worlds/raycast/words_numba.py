@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-_word = njit(nogil=True, error_model="numpy", inline="never")
+_word = njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 
 @_word
