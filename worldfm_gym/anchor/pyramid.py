@@ -25,7 +25,7 @@ NEAR_M = 0.05  # nothing nearer is drawn
 MAX_FOOTPRINT_PX = 64.0  # half side; only surfaces closer than a hand reach it
 BLOCK = 16  # splats in a block of `geometry`: one cache line a component
 LEVELS = 5
-LEVEL_PIXELS = 1.5  # a level is drawn where its spacing covers at most so many pixels
+LEVEL_PIXELS = 2.0  # a level is drawn where its spacing covers at most so many pixels
 # A disc of radius √2·r circumscribes the square of surface of half side r that a point stands for.
 DISC_PER_RADIUS = np.float32(1.4142135)
 CELL = 16  # cell side in finest voxels; a power of two ≥ 2**(LEVELS - 1), so voxels nest
