@@ -14,8 +14,10 @@ from worldfm_gym.camera import Camera, FloatArray, heading_c2w
 from worldfm_gym.errors import NavigationError
 from worldfm_gym.navigation import AgentBody, NavMap
 from worldfm_gym.worlds.floor import Floor, find_floor, upright_pose
+from worldfm_gym.worlds.foreground import foreground_floor
 from worldfm_gym.worlds.world import Reference, World
 
+_FOREGROUND_SPACING_M = 0.02
 EYE_BELOW_TOP_M = 0.1  # an agent's camera sits this far below the top of its body
 
 
@@ -26,6 +28,7 @@ def world_from_frames(
     *,
     body: AgentBody,
     source: Mapping[str, Any],
+    extend_floor: bool = False,
 ) -> World:
     """Make a world of what cameras saw.
 
@@ -38,6 +41,8 @@ def world_from_frames(
         cameras: All cameras of the source (batch shape ()), at least one.
         body: The agent to walk with.
         source: Record of where the world comes from.
+        extend_floor: Whether to continue the floor to the foot of the first reference's camera,
+            by points marked as generated; see `foreground_floor`.
     """
     c2w = np.stack([camera.c2w for camera in cameras]).astype(np.float64)
     mean_up = -c2w[:, :3, 1].mean(axis=0)
@@ -54,9 +59,12 @@ def world_from_frames(
         )
         for r in references
     ]
-    return _walkable(
-        moved(anchor, pose), placed, floor, body=body, source=source, start_c2w=pose @ c2w[0]
-    )
+    upright = moved(anchor, pose)
+    if extend_floor and placed and floor.problem is None:
+        foreground = foreground_floor(upright, placed[0], spacing_m=_FOREGROUND_SPACING_M)
+        if foreground is not None:
+            upright = Anchor.concatenate([upright, foreground])
+    return _walkable(upright, placed, floor, body=body, source=source, start_c2w=pose @ c2w[0])
 
 
 def world_from_cloud(

@@ -50,8 +50,8 @@ def make_world(
     scan.json, transforms.json, a folder    `spacing_m`, `references`, `max_frames`; for
     with one of them, a TUM RGB-D folder    transforms.json also `depth_unit_m`, `scale`
     an image file                           `depth`, `K` or `fov_x_deg`, `depth_unit_m`,
-                                            `spacing_m`
-    a folder with photo.jpg, depth_mm.png   `spacing_m`
+                                            `spacing_m`, `extend_floor`
+    a folder with photo.jpg, depth_mm.png   `spacing_m`, `extend_floor`
     and meta.json
     .ply, .pcd, .obj, .glb, .gltf, .stl     `up`, `scale`, `spacing_m`
     ======================================  =====================================================

@@ -33,7 +33,11 @@ def is_photo_folder(path: Path) -> bool:
 
 
 def world_from_photo_folder(
-    path: str | os.PathLike[str], *, body: AgentBody, spacing_m: float | None = None
+    path: str | os.PathLike[str],
+    *,
+    body: AgentBody,
+    spacing_m: float | None = None,
+    extend_floor: bool = True,
 ) -> World:
     """Make a world of a folder with photo.*, depth_mm.png (or depth.png, depth.npy) and meta.json.
 
@@ -43,6 +47,8 @@ def world_from_photo_folder(
         path: The folder.
         body: The agent to walk with.
         spacing_m: Sampling distance of the anchor in metres; None chooses by the pixels' size.
+        extend_floor: Whether to continue the floor below the picture to the camera's foot, so that
+            one can walk where the photo was taken from. Its points are marked as generated.
 
     Raises:
         SourceError: If a file is missing or unusable.
@@ -65,6 +71,7 @@ def world_from_photo_folder(
         fov_x_deg=meta.get("fov_x_deg"),
         depth_unit_m=meta.get("depth_unit_m"),
         spacing_m=spacing_m,
+        extend_floor=extend_floor,
         name=folder.resolve().name,
     )
 
@@ -78,6 +85,7 @@ def world_from_photo(
     fov_x_deg: float | None = None,
     depth_unit_m: float | None = None,
     spacing_m: float | None = None,
+    extend_floor: bool = True,
     name: str | None = None,
 ) -> World:
     """Make a world of one photo with depth; it starts where the photo was taken.
@@ -91,6 +99,8 @@ def world_from_photo(
         fov_x_deg: Horizontal field of view, for square pixels and a centered principal point.
         depth_unit_m: Metres per unit of depth; None means 0.001 for integers and 1 for floats.
         spacing_m: Sampling distance of the anchor in metres; None chooses by the pixels' size.
+        extend_floor: Whether to continue the floor below the picture to the camera's foot, so that
+            one can walk where the photo was taken from. Its points are marked as generated.
         name: Recorded as the source's name; None takes the file's.
 
     Raises:
@@ -124,6 +134,7 @@ def world_from_photo(
         [camera],
         body=body,
         source={"kind": "photo", "name": name or photo.name},
+        extend_floor=extend_floor,
     )
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from worldfm_gym import make_world
 from worldfm_gym.anchor_renderer import AnchorRenderer
 from worldfm_gym.errors import SourceError
 from worldfm_gym.navigation import AgentBody
@@ -99,7 +100,7 @@ def test_no_floor_in_view_is_told(tmp_path):
 
 
 def test_garage(shared_data, tmp_path):
-    """The real photo: its floor, its shape, its pixels, and room for a small robot."""
+    """The real photo: its floor, its shape, its pixels, and room to walk up to the motorcycle."""
     folder = shutil.copytree(shared_data / "motorcycle", tmp_path / "garage")
     world = world_from_photo_folder(folder, body=BODY)
     assert world.source == {"kind": "photo", "name": "garage", "has_floor": True}
@@ -109,9 +110,21 @@ def test_garage(shared_data, tmp_path):
     floor = world.anchor.points[np.abs(world.anchor.points[:, 2]) < 0.02]
     assert len(floor) > 20_000
     assert high[0] == pytest.approx(5.0, abs=0.1)
+    assert 0 < world.anchor.generated.mean() < 0.05
     nav = world.require_nav()
-    assert 2.2 < nav.known_free.sum() * 0.05**2 < 3.2
-    assert nav.navigable.sum() * 0.05**2 > 1.2
+    assert nav.navigable.sum() * 0.05**2 > 2.5
+    foot, motorcycle = np.array([0.0, 0.0]), np.array([1.8, 0.0])
+    assert nav.geodesic_field(motorcycle).distance(foot) == pytest.approx(1.8, rel=0.03)
+    person = make_world(world, body=AgentBody()).require_nav()
+    assert person.geodesic_field(motorcycle - [0.2, 0]).distance(foot) < 2.0
+
+
+def test_what_the_garage_photo_shows_alone(shared_data):
+    folder = shared_data / "motorcycle"
+    world = world_from_photo_folder(folder, body=BODY, extend_floor=False)
+    assert not world.anchor.generated.any()
+    assert 2.2 < world.require_nav().known_free.sum() * 0.05**2 < 3.2
+    assert world.require_nav().navigable.sum() * 0.05**2 > 1.2
     (reference,) = world.references
     frame = AnchorRenderer([world]).render(reference.camera[None], np.zeros(1, np.int64))
     covered = frame.depth[0] > 0
