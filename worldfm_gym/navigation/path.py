@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from worldfm_gym.navigation.sweep import bounding_balls, move_body, select_near
+from worldfm_gym.navigation.sweep import bounding_balls, free_margin, select_near
 
 _CUT_PASSES = 4
 
@@ -26,17 +26,26 @@ def walk_is_straight(
     a: Any,
     b: Any,
 ) -> bool:
-    """Whether a disc gets from a to b on a straight line."""
+    """Whether a disc gets from a to b on a straight line; one in contact at a may leave it.
+
+    A leaner walk than `move_body`, which every planning kernel would compile anew.
+    """
     field = clearance.reshape((1, clearance.shape[0], clearance.shape[1]))
     balls = bounding_balls(boxes, True, contact, z_low, z_high)
     near = np.empty(len(boxes) + 1, np.int64)
-    start, delta = (a[0], a[1], 0.0), (b[0] - a[0], b[1] - a[1], 0.0)
-    reach = math.hypot(delta[0], delta[1])
-    count = select_near(balls, near, start, reach)
-    altered = move_body(
-        field, origin_xy, 1.0 / cell_m, boxes, near, count, True, contact, False, start, delta
-    )[3]
-    return not altered
+    length = math.hypot(b[0] - a[0], b[1] - a[1])
+    count = select_near(balls, near, (a[0], a[1], 0.0), length)
+    travelled, margin = 0.0, 0.0
+    while True:
+        t = travelled / max(length, 1e-12)
+        p = (a[0] + t * (b[0] - a[0]), a[1] + t * (b[1] - a[1]), 0.0)
+        before = margin
+        margin = free_margin(field, origin_xy, 1.0 / cell_m, boxes, near, count, True, contact, p)
+        if margin < min(before, 0.0) - 1e-9 and travelled > 0.0:
+            return False
+        if margin >= length - travelled or travelled >= length:
+            return True
+        travelled = min(travelled + max(margin, 0.5 * cell_m), length)
 
 
 @njit(cache=True, nogil=True)
