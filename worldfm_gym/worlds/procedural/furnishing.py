@@ -16,7 +16,7 @@ _EYE_BOTTOM_M = 1.2
 
 def furnish(placer: RoomPlacer, purpose: str, style: Style, *, clutter: float) -> None:
     """Furnish a room; `clutter` from 0 (only what the room is for) to 1 (lived in for years)."""
-    _FURNISHERS[purpose](placer, style)
+    placer.attempt(lambda: _FURNISHERS[purpose](placer, style), _WANTED[purpose], tries=5)
     _fill(placer, purpose, style, clutter)
     _decorate(placer, purpose, style, clutter)
 
@@ -231,9 +231,8 @@ def _bathroom(placer: RoomPlacer, style: Style) -> None:
             furniture_rooms.shower(draw, style), where="corner", gap=0.005, tries=10
         )
     toilet = furniture_rooms.toilet(draw)
-    placer.against_wall(toilet, where="corner", gap=0.01, tries=6) or placer.against_wall(
-        toilet, gap=0.01, tries=30
-    )
+    if placer.against_wall(toilet, where="corner", gap=0.01, tries=6) is None:
+        placer.against_wall(toilet, gap=0.01, tries=30)
     basin = placer.against_wall(furniture_rooms.washbasin(draw, style), gap=0.01, tries=20)
     if basin is not None:
         wide = basin.piece.width * 0.9
@@ -421,6 +420,14 @@ _FURNISHERS: dict[str, Callable[[RoomPlacer, Style], None]] = {
     "hall": _hall,
 }
 
+_WANTED = {
+    "living": frozenset({"sofa", "tv_stand"}),
+    "kitchen": frozenset({"sink", "stove", "fridge"}),
+    "bedroom": frozenset({"bed", "wardrobe"}),
+    "bathroom": frozenset({"toilet", "washbasin"}),
+    "study": frozenset({"desk"}),
+    "hall": frozenset[str](),
+}
 _Make = Callable[[Random, Style], Piece]
 _FILLERS: dict[str, tuple[_Make, ...]] = {
     "living": (furniture.bookshelf, _small_cabinet, _armchair, decor.plant, furniture.floor_lamp),

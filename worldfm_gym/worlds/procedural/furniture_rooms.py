@@ -53,7 +53,7 @@ def bed(draw: Random, style: Style, *, width: float) -> Piece:
             b.ellipsoid((-0.74, y, 0.54), (0.42, min(0.68, width * 0.46), 0.2), **sheet)
             b.ellipsoid((-0.6, y, 0.58), (0.24, 0.44, 0.22), **throw)
 
-    return Piece("bed", 2.12, width + 0.004, max(tall, 0.69), add, front=0.6)
+    return Piece("bed", 2.12, width + 0.004, max(tall, 0.69), add, front=0.75)
 
 
 def base_cabinet(style: Style, width: float, *, sink: bool = False) -> Piece:

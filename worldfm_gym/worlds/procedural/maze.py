@@ -63,6 +63,7 @@ class _Theme:
     wall: Finish
     floor: Finish
     post: Finish
+    dado: Finish | None
     style: Style
 
 
@@ -147,7 +148,7 @@ _WALLS = (
     finish(Material.PAINT, "b9604a"),
     finish(Material.PAINT, "7d9468"),
     finish(Material.PAINT, "d9a441"),
-    finish(Material.MARBLE, "d8d3c8", "a49c8e", 0.8),
+    finish(Material.MARBLE, "d8d3c8", "a49c8e", 0.5),
     finish(Material.FABRIC, "7a5570", "8f6a84", 0.3),
     finish(Material.METAL, "9aa4aa", "848e94", 0.4),
 )
@@ -169,9 +170,9 @@ def _draw_themes(draw: Random) -> list[_Theme]:
     themes = []
     for wall, floor in zip(walls, floors, strict=True):
         style = draw_style(draw)
-        themes.append(
-            _Theme(wall, floor, draw.choice((style.wood, style.trim, style.second)), style)
-        )
+        post = draw.choice((style.wood, style.trim, style.second))
+        dado = draw.choice((style.wood, style.front, style.tile_wall))
+        themes.append(_Theme(wall, floor, post, dado if draw.random() < 0.5 else None, style))
     return themes
 
 
@@ -233,19 +234,21 @@ def _add_run(
     theme: _Theme,
     height: float,
 ) -> None:
-    """Add one straight wall with a skirting board on both faces."""
+    """Add one straight wall with skirting boards and, in some themes, a dado."""
     length, middle, across = (
         (stop - start) * plan.pitch, (start + stop) / 2 * plan.pitch, line * plan.pitch
     )  # fmt: skip
     along = length + (_WALL_M if axis == 0 else 0.0)
-    for thick, tall, made_of in (
-        (_WALL_M, height, theme.wall),
-        (_WALL_M + 0.024, 0.09, theme.post),
-    ):
+    layers = [(_WALL_M, 0.0, height, theme.wall), (_WALL_M + 0.024, 0.0, 0.09, theme.post)]
+    if theme.dado is not None:
+        layers.append((_WALL_M + 0.01, 0.0, 0.95, theme.dado))
+        layers.append((_WALL_M + 0.026, 0.95, 1.0, theme.post))
+    for thick, bottom, top, made_of in layers:
+        z, tall = (bottom + top) / 2, top - bottom
         if axis == 0:
-            b.box((middle, across, tall / 2), (along, thick, tall), **made_of)
+            b.box((middle, across, z), (along, thick, tall), **made_of)
         else:
-            b.box((across, middle, tall / 2), (thick, along, tall), **made_of)
+            b.box((across, middle, z), (thick, along, tall), **made_of)
 
 
 def _add_lamps(b: SceneBuilder, plan: _Plan, height: float) -> None:
@@ -260,7 +263,7 @@ def _add_lamps(b: SceneBuilder, plan: _Plan, height: float) -> None:
             piece = furniture_rooms.ceiling_lamp(Random(0), theme.style, drop=0.12)
             with b.object(piece.category, (x, y, height - 0.12), movable=False):
                 piece.add(b)
-            color = light_color(theme.style.warmth, 1.7)
+            color = light_color(theme.style.warmth, 2.2)
             b.light((x, y, height - 0.16), color, range_m=reach)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
@@ -156,21 +156,17 @@ class RoomPlacer:
         *,
         bottom: float = 0.0,
         flat: bool = False,
-        ignore: Placed | None = None,
     ) -> Placed | None:
         """Place a piece at a pose if it fits; `flat` things (rugs) may lie under others."""
         volume = _volume(piece.depth, piece.width, x, y, yaw, bottom, bottom + piece.height)
         if not self._holds(volume):
             return None
         if not flat:
-            spared = ignore.volume if ignore is not None else None
-            if any(overlap(volume, other) for other in self.taken if other is not spared):
-                return None
-            if any(overlap(volume, other) for other in self.kept):
+            if overlaps_any(volume, self.taken) or overlaps_any(volume, self.kept):
                 return None
             if piece.front > 0:
                 clear = self._front(piece, x, y, yaw)
-                if not self._holds(clear) or any(overlap(clear, other) for other in self.taken):
+                if not self._holds(clear) or overlaps_any(clear, self.taken):
                     return None
                 self.kept.append(clear)
             self.taken.append(volume)
@@ -186,12 +182,21 @@ class RoomPlacer:
         bottom = support.z + support.piece.height
         yaw = support.yaw + turn
         volume = _volume(piece.depth, piece.width, x, y, yaw, bottom, bottom + piece.height)
-        if any(overlap(volume, other) for other in self.taken):
+        if overlaps_any(volume, self.taken):
             return None
         placed = Placed(piece, x, y, bottom, yaw, volume, support)
         self.placed.append(placed)
         self.taken.append(volume)
         return placed
+
+    def attempt(self, furnish: Callable[[], None], wanted: frozenset[str], tries: int) -> None:
+        """Furnish, starting over until every wanted category has found a place or tries are up."""
+        before = list(self.placed), list(self.taken), list(self.kept)
+        for left in reversed(range(tries)):
+            furnish()
+            if left == 0 or wanted <= {p.piece.category for p in self.placed}:
+                return
+            self.placed, self.taken, self.kept = (before[0][:], before[1][:], before[2][:])
 
     def drop(self, placed: Placed) -> None:
         """Take a piece away, and what stands on it."""
@@ -226,13 +231,11 @@ def _volume(
     return x - half_x, y - half_y, x + half_x, y + half_y, bottom, top
 
 
-def overlap(a: Volume, b: Volume, slack: float = 1e-4) -> bool:
-    """Whether two volumes share more than their surface."""
-    return (
-        a[0] < b[2] - slack
-        and b[0] < a[2] - slack
-        and a[1] < b[3] - slack
-        and b[1] < a[3] - slack
-        and a[4] < b[5] - slack
-        and b[4] < a[5] - slack
-    )
+def overlaps_any(volume: Volume, others: Iterable[Volume], slack: float = 1e-4) -> bool:
+    """Whether a volume shares more than its surface with any other."""
+    x0, y0, x1, y1, z0, z1 = volume
+    x0, y0, z0, x1, y1, z1 = x0 + slack, y0 + slack, z0 + slack, x1 - slack, y1 - slack, z1 - slack
+    for a0, b0, a1, b1, c0, c1 in others:
+        if x0 < a1 and a0 < x1 and y0 < b1 and b0 < y1 and z0 < c1 and c0 < z1:
+            return True
+    return False

@@ -20,7 +20,7 @@ from worldfm_gym.worlds.procedural.palette import (
     draw_style,
     light_color,
 )
-from worldfm_gym.worlds.procedural.placement import RoomPlacer, Volume, overlap
+from worldfm_gym.worlds.procedural.placement import RoomPlacer, Volume, overlaps_any
 from worldfm_gym.worlds.procedural.walkability import keep_connected
 from worldfm_gym.worlds.scene import Scene, SceneBuilder
 
@@ -80,7 +80,7 @@ def build_rooms(rng: np.random.Generator, config: RoomsConfig) -> Scene:
     keep_connected(plan, placers)
     for placer in placers:
         placer.emit(builder)
-    ambient = light_color(style.warmth * 0.3, 0.27)
+    ambient = light_color(style.warmth * 0.3, 0.3)
     return builder.build(ambient=ambient, floor_rects=plan.floor_rects(), height=height)
 
 
@@ -124,8 +124,8 @@ def _hang_leaf(
                 volume = (jamb - 0.08, low, jamb + 0.08, high, 0.0, 2.1)
             index = next(i for i in o.rooms if _holds(plan.rooms[i], volume))
             placer = placers[index]
-            in_the_way = sum(overlap(volume, other) for other in placer.kept) - 1
-            in_the_way += sum(overlap(volume, other) for other in placer.taken)
+            in_the_way = sum(overlaps_any(volume, [other]) for other in placer.kept) - 1
+            in_the_way += overlaps_any(volume, placer.taken)
             start, stop = placer.inside[o.axis], placer.inside[o.axis + 2]
             to_corner = min(jamb - start, stop - jamb)
             rank = in_the_way + to_corner + 0.1 * draw.random()

@@ -19,7 +19,7 @@ _STEP_M = 0.05
 
 
 def keep_connected(plan: FloorPlan, placers: Sequence[RoomPlacer]) -> None:
-    """Drop the fewest pieces, small ones first, until one can walk through every door and room."""
+    """Drop the fewest pieces, the least first, until one can walk through every door and room."""
     grid = _WalkGrid(plan)
     for placer in placers:
         for volume in placer.taken:
@@ -27,12 +27,7 @@ def keep_connected(plan: FloorPlan, placers: Sequence[RoomPlacer]) -> None:
     blocked = grid.blocked_rooms()
     while blocked:
         culprits = sorted(
-            (
-                (_footprint(p), i, p)
-                for i in sorted(blocked)
-                for p in placers[i].placed
-                if _stands(p)
-            ),
+            ((_worth(p), i, p) for i in sorted(blocked) for p in placers[i].placed if _stands(p)),
             key=lambda found: found[:2],
         )
         if not culprits:
@@ -122,5 +117,6 @@ def _stands(placed: Placed) -> bool:
     return placed.support is None and placed.z < 0.5 and _obstructs(placed.volume)
 
 
-def _footprint(placed: Placed) -> float:
-    return placed.piece.depth * placed.piece.width
+def _worth(placed: Placed) -> tuple[bool, float]:
+    """Order in which pieces are given up: loose before built-in, small before large."""
+    return not placed.piece.movable, placed.piece.depth * placed.piece.width
