@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import warnings
+from dataclasses import fields
 
 import gymnasium as gym
 import numpy as np
@@ -49,6 +50,24 @@ def test_stable_baselines_has_nothing_to_say(make_env, env_id, kwargs):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         check_env(make_env(env_id, **kwargs))
+
+
+@pytest.mark.parametrize("env_id", IDS)
+def test_the_defaults_have_both_checkers_say_nothing(env_id):
+    from stable_baselines3.common.env_checker import check_env
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        env = gym.make(env_id)
+        check_env(env)
+        gymnasium_check(env.unwrapped, skip_render_check=True, skip_close_check=True)
+        env.close()
+
+
+def test_keywords_and_options_are_the_same():
+    from worldfm_envs.base import WorldKeywords, WorldOptions
+
+    assert list(WorldKeywords.__annotations__) == [f.name for f in fields(WorldOptions)]
 
 
 @pytest.mark.parametrize(("env_id", "kwargs"), VARIANTS)
