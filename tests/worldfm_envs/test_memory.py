@@ -3,11 +3,13 @@
 import gc
 import tracemalloc
 import weakref
+from dataclasses import replace
 
 import gymnasium as gym
 import pytest
 
 import worldfm_gym
+from worldfm_gym.worlds.world import World
 
 assert worldfm_gym.__version__
 GROWTH_BYTES = 64 * 1024  # less than one more float32 map of the smallest world
@@ -59,3 +61,29 @@ def test_a_closed_environment_lets_go_of_its_simulator(make_env):
     env.close()
     gc.collect()
     assert simulator() is None
+
+
+def test_worlds_that_were_replaced_are_let_go(box_room, box_room_renderer):
+    def copy_of_room(seed):
+        return replace(box_room)
+
+    def living():
+        gc.collect()
+        return sum(isinstance(thing, World) for thing in gc.get_objects())
+
+    env = gym.make(
+        "WorldFM/PointNav-v0",
+        world=copy_of_room,
+        new_world_every=1,
+        renderer=box_room_renderer,
+        width=40,
+        height=40,
+    )
+    env.reset(seed=0)
+    before = living()
+    for _ in range(5):
+        env.reset()
+        env.step(1)
+    assert living() == before
+    env.close()
+    assert living() == before - 1
