@@ -73,7 +73,7 @@ def load_ply(path: str | os.PathLike[str]) -> Anchor:
         raise WorldFormatError(
             f"{target} is missing: restore it or build the world again"
         ) from None
-    except (PlyParseError, KeyError, ValueError, OSError, MemoryError) as error:
+    except (PlyParseError, KeyError, ValueError, OSError, MemoryError, OverflowError) as error:
         raise WorldFormatError(
             f"{target} is not a readable .ply file ({error}): it is damaged or cut off; "
             "restore it or build the world again"

@@ -57,8 +57,10 @@ def fuse(frames: Iterable[PosedFrame], *, spacing_m: float | None = None) -> Anc
             surfaces seen, within 6…50 mm, and coarser where that leaves more than 400,000 points.
 
     Raises:
-        SourceError: If no frame has a usable depth pixel.
+        SourceError: If `spacing_m` is not positive, or no frame has a usable depth pixel.
     """
+    if spacing_m is not None and not (np.isfinite(spacing_m) and spacing_m > 0):
+        raise SourceError(f"spacing_m must be a positive number of metres, got {spacing_m}")
     merged: list[Anchor] = []
     held = 0
     voxel = spacing_m
@@ -74,7 +76,7 @@ def fuse(frames: Iterable[PosedFrame], *, spacing_m: float | None = None) -> Anc
         if held > _BUFFER_POINTS:
             merged = [voxel_thin(Anchor.concatenate(merged), voxel)]
             held = len(merged[0])
-    if voxel is None:
+    if voxel is None or not merged:
         raise SourceError("no frame has a usable depth pixel: is all of the depth noise?")
     anchor = drop_outliers(voxel_thin(Anchor.concatenate(merged), voxel), reach_m=3 * voxel)
     while spacing_m is None and len(anchor) > MAX_POINTS:

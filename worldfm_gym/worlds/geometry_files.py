@@ -84,7 +84,15 @@ def _read_ply(path: Path) -> Cloud | list[Mesh]:
         ply = PlyData.read(str(path), known_list_len={"face": {}})
         vertices = ply["vertex"].data
         faces = ply["face"] if "face" in ply and len(ply["face"].data) else None
-    except (PlyHeaderParseError, PlyParseError, KeyError, ValueError, OSError, MemoryError) as e:
+    except (
+        PlyHeaderParseError,
+        PlyParseError,
+        KeyError,
+        ValueError,
+        OSError,
+        MemoryError,
+        OverflowError,
+    ) as e:
         raise SourceError(f"{path} is not a readable .ply file ({e}): is it cut off?") from e
     if not {"x", "y", "z"} <= set(vertices.dtype.names or ()):
         raise SourceError(f"{path} has no vertex properties x, y and z")

@@ -20,8 +20,6 @@ from worldfm_gym.worlds.scan_formats import (
 )
 from worldfm_gym.worlds.world import Reference, World
 
-TUM_LISTS = ("rgb.txt", "depth.txt", "groundtruth.txt")
-
 
 def is_scan(path: Path) -> bool:
     """Whether a path is a scan: a scan.json or transforms.json, or a folder that holds a scan."""

@@ -67,6 +67,15 @@ def test_truncated_file_is_refused(tmp_path: Path, kept: float):
         ply.load_ply(path)
 
 
+@pytest.mark.parametrize("kind", ["ascii", "binary_little_endian"])
+@pytest.mark.parametrize("count", [10**12, 10**30, -5])
+def test_header_that_lies_about_the_count_is_refused(tmp_path: Path, kind: str, count: int):
+    header = f"ply\nformat {kind} 1.0\nelement vertex {count}\nproperty float x\nend_header\n"
+    (tmp_path / "a.ply").write_bytes(header.encode() + b"1\n" * 50)
+    with pytest.raises(WorldFormatError):
+        ply.load_ply(tmp_path / "a.ply")
+
+
 def test_missing_file_is_refused(tmp_path: Path):
     with pytest.raises(WorldFormatError, match="missing"):
         ply.load_ply(tmp_path / "none.ply")

@@ -94,8 +94,15 @@ def test_lone_points_are_dropped(room_frames):
 
 def test_no_depth_at_all_is_refused(room_frames):
     blank = [replace(f, depth=np.zeros_like(f.depth)) for f in room_frames]
-    with pytest.raises(SourceError, match="no frame has a usable depth pixel"):
-        fusion.fuse(blank)
+    for spacing_m in (None, 0.05):
+        with pytest.raises(SourceError, match="no frame has a usable depth pixel"):
+            fusion.fuse(blank, spacing_m=spacing_m)
+
+
+@pytest.mark.parametrize("spacing_m", [0.0, -0.1, np.nan])
+def test_senseless_spacing_is_refused(room_frames, spacing_m):
+    with pytest.raises(SourceError, match="spacing_m"):
+        fusion.fuse(room_frames, spacing_m=spacing_m)
 
 
 def test_chosen_poses_are_spread_out():
