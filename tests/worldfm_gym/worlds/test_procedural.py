@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import fields
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -45,7 +46,7 @@ def test_a_seed_gives_the_same_scene_in_another_process():
         "from test_procedural import *\n"
         "print(*[digest(build_scene(kind, seed=7)) for kind in KINDS])"
     )
-    folder = __file__.rpartition("/")[0]
+    folder = str(Path(__file__).parent)
     result = subprocess.run(
         [sys.executable, "-c", program, folder], capture_output=True, text=True, check=True
     )

@@ -7,18 +7,17 @@ from collections.abc import Callable
 from random import Random
 
 from worldfm_gym.worlds.procedural import decor, furniture, furniture_rooms
+from worldfm_gym.worlds.procedural.clutter import add_clutter
 from worldfm_gym.worlds.procedural.palette import Style
 from worldfm_gym.worlds.procedural.placement import Piece, Placed, RoomPlacer
 
 _CUPBOARD_BOTTOM_M = 1.45
-_EYE_BOTTOM_M = 1.2
 
 
 def furnish(placer: RoomPlacer, purpose: str, style: Style, *, clutter: float) -> None:
     """Furnish a room; `clutter` from 0 (only what the room is for) to 1 (lived in for years)."""
     placer.attempt(lambda: _FURNISHERS[purpose](placer, style), _WANTED[purpose], tries=5)
-    _fill(placer, purpose, style, clutter)
-    _decorate(placer, purpose, style, clutter)
+    add_clutter(placer, purpose, style, clutter)
 
 
 def _living(placer: RoomPlacer, style: Style) -> None:
@@ -27,7 +26,7 @@ def _living(placer: RoomPlacer, style: Style) -> None:
     sofa = sofa or placer.against_wall(furniture.sofa(draw, style, seats=2), tries=16)
     if sofa is not None:
         _lounge(placer, style, sofa)
-    seats = draw.choice((4, 6)) if _area(placer) > 21 else 4
+    seats = draw.choice((4, 6)) if placer.area > 21 else 4
     _dining(placer, style, seats)
     placer.against_wall(furniture.bookshelf(draw, style), where="corner")
     if draw.random() < 0.7:
@@ -126,8 +125,8 @@ def _kitchen(placer: RoomPlacer, style: Style) -> None:
         elif draw.random() < 0.6:
             fridge_or_more = furniture_rooms.base_cabinet(style, min(1.2, length - 0.7))
             placer.against_wall(fridge_or_more, sides=(side,))
-    if _area(placer) > 9:
-        _dining(placer, style, 4 if _area(placer) > 13 else 2)
+    if placer.area > 9:
+        _dining(placer, style, 4 if placer.area > 13 else 2)
     placer.against_wall(decor.basket(draw, style, "bin"), where="corner", gap=0.04)
 
 
@@ -178,7 +177,7 @@ def _counter_run(placer: RoomPlacer, style: Style, side: int, start: float, leng
 
 def _bedroom(placer: RoomPlacer, style: Style) -> None:
     draw = placer.draw
-    width = draw.choice((1.4, 1.6, 1.6)) if _area(placer) > 10 else draw.choice((0.9, 1.2))
+    width = draw.choice((1.4, 1.6, 1.6)) if placer.area > 10 else draw.choice((0.9, 1.2))
     bed = None
     for size, where in ((width, "middle"), (width, "anywhere"), (1.2, "corner"), (0.9, "corner")):
         bed = bed or placer.against_wall(
@@ -215,7 +214,7 @@ def _bedroom(placer: RoomPlacer, style: Style) -> None:
     if placed is not None:
         placer.on_top(draw.choice((decor.vase, decor.book_pile))(draw, style), placed, 0.0, 0.15)
         _hang(placer, decor.mirror(draw, style, width=0.6, height=0.8), placed, 1.1)
-    if draw.random() < 0.5 and _area(placer) > 13:
+    if draw.random() < 0.5 and placer.area > 13:
         placer.against_wall(furniture.sofa(draw, style, seats=1), where="corner", gap=0.08)
 
 
@@ -291,76 +290,6 @@ def _hall(placer: RoomPlacer, style: Style) -> None:
         placer.put(runner, (x0 + x1) / 2, (y0 + y1) / 2, 0.0, flat=True)
 
 
-def _fill(placer: RoomPlacer, purpose: str, style: Style, clutter: float) -> None:
-    """Put more storage and seats along walls that are still bare."""
-    draw = placer.draw
-    options = _FILLERS[purpose]
-    x0, y0, x1, y1 = placer.inside
-    for _ in range(round((0.5 + clutter) * (x1 - x0 + y1 - y0) / 3.5)):
-        if not options:
-            return
-        piece = draw.choice(options)(draw, style)
-        placed = placer.against_wall(piece, where=draw.choice(("corner", "anywhere")), tries=8)
-        if placed is not None and piece.height < 1.3 and piece.category in ("cabinet", "bookshelf"):
-            thing = draw.choice((decor.vase, decor.book_pile, decor.bowl, furniture.table_lamp))
-            placer.on_top(thing(draw, style), placed, 0.0, draw.uniform(-0.15, 0.15))
-
-
-def _small_cabinet(draw: Random, style: Style) -> Piece:
-    return furniture.cabinet(
-        draw, style, "cabinet", width=draw.uniform(0.7, 1.2), height=draw.uniform(0.75, 1.25),
-        depth=draw.uniform(0.36, 0.45), columns=2, rows=draw.choice((1, 2, 3)),
-    )  # fmt: skip
-
-
-def _tall_cabinet(draw: Random, style: Style) -> Piece:
-    columns = draw.choice((1, 2, 2))
-    return furniture.cabinet(
-        draw, style, "cabinet", width=0.48 * columns, height=draw.uniform(1.75, 2.0), depth=0.42,
-        columns=columns, rows=draw.choice((1, 2)),
-    )  # fmt: skip
-
-
-def _armchair(draw: Random, style: Style) -> Piece:
-    return furniture.sofa(draw, style, seats=1)
-
-
-def _decorate(placer: RoomPlacer, purpose: str, style: Style, clutter: float) -> None:
-    """Pictures on free walls, plants in corners, and what lies about."""
-    draw = placer.draw
-    if purpose == "bathroom":
-        return
-    for _ in range(1 + round(3 * clutter * _area(placer) / 16)):
-        placer.against_wall(
-            decor.picture(draw, style),
-            bottom=_EYE_BOTTOM_M + draw.uniform(-0.05, 0.1),
-            gap=0.0,
-            tries=5,
-        )
-    if purpose in ("kitchen", "study", "living") and draw.random() < 0.4:
-        placer.against_wall(decor.clock(draw, style), bottom=1.75, gap=0.0, tries=6)
-    if draw.random() < 0.3 + 0.5 * clutter:
-        placer.against_wall(decor.plant(draw, style), where="corner", gap=0.06)
-    if purpose in ("living", "bedroom") and draw.random() < clutter:
-        placer.against_wall(decor.plant(draw, style, tall=draw.uniform(0.5, 0.8)), gap=0.06)
-    if purpose in ("study", "bedroom", "hall") and draw.random() < 0.6 * clutter:
-        pile = placer.against_wall(decor.cardboard_box(draw), where="corner", gap=0.06)
-        if pile is not None and draw.random() < 0.4:
-            top = decor.cardboard_box(draw)
-            if top.depth < pile.piece.depth and top.width < pile.piece.width:
-                placer.on_top(top, pile, 0.0, 0.0)
-    if purpose in ("living", "bedroom", "study") and draw.random() < 0.5 * clutter:
-        placer.against_wall(decor.basket(draw, style), where="corner", gap=0.08)
-    if purpose in ("living", "bedroom", "hall") and draw.random() < 0.35 * clutter:
-        x0, y0, x1, y1 = placer.inside
-        placer.put(
-            decor.ball(draw),
-            draw.uniform(x0 + 0.5, x1 - 0.5),
-            draw.uniform(y0 + 0.5, y1 - 0.5),
-            0.0,
-        )
-
-
 def _hang(placer: RoomPlacer, piece: Piece, below: Placed, bottom: float) -> Placed | None:
     """Put a piece on the wall above another one that stands against it."""
     side = _side_facing(below.yaw)
@@ -406,11 +335,6 @@ def _side_facing(yaw: float) -> int:
     return round(yaw / (math.pi / 2)) % 4
 
 
-def _area(placer: RoomPlacer) -> float:
-    x0, y0, x1, y1 = placer.inside
-    return (x1 - x0) * (y1 - y0)
-
-
 _FURNISHERS: dict[str, Callable[[RoomPlacer, Style], None]] = {
     "living": _living,
     "kitchen": _kitchen,
@@ -427,13 +351,4 @@ _WANTED = {
     "bathroom": frozenset({"toilet", "washbasin"}),
     "study": frozenset({"desk"}),
     "hall": frozenset[str](),
-}
-_Make = Callable[[Random, Style], Piece]
-_FILLERS: dict[str, tuple[_Make, ...]] = {
-    "living": (furniture.bookshelf, _small_cabinet, _armchair, decor.plant, furniture.floor_lamp),
-    "kitchen": (_small_cabinet, _tall_cabinet, furniture.stool, decor.plant),
-    "bedroom": (_small_cabinet, _armchair, furniture.bookshelf, decor.plant, furniture.chair),
-    "study": (furniture.bookshelf, _small_cabinet, _tall_cabinet, decor.plant),
-    "hall": (_tall_cabinet, furniture.stool, decor.plant),
-    "bathroom": (),
 }

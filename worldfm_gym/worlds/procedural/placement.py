@@ -87,6 +87,12 @@ class RoomPlacer:
                     placer.kept.append(placer.at_wall(side, *edge))
         return placer
 
+    @property
+    def area(self) -> float:
+        """Floor in square metres."""
+        x0, y0, x1, y1 = self.inside
+        return (x1 - x0) * (y1 - y0)
+
     def at_wall(
         self, side: int, start: float, stop: float, depth: float, bottom: float, top: float
     ) -> Volume:
