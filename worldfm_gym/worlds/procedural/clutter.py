@@ -23,7 +23,7 @@ def _fill(placer: RoomPlacer, purpose: str, style: Style, clutter: float) -> Non
     draw = placer.draw
     options = _FILLERS[purpose]
     x0, y0, x1, y1 = placer.inside
-    for _ in range(round((0.5 + clutter) * (x1 - x0 + y1 - y0) / 3.5)):
+    for _ in range(round((0.5 + clutter) * (x1 - x0 + y1 - y0) / 5.0)):
         if not options:
             return
         piece = draw.choice(options)(draw, style)
