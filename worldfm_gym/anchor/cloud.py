@@ -70,7 +70,7 @@ class Anchor:
         radius: Any,
         generated: Any = None,
     ) -> Anchor:
-        """Build from arrays, filling in what is not given (unknown normals, background, observed)."""
+        """Build from arrays; what is not given is unknown normals, background and observed."""
         count = len(points)
         return cls(
             points=points,

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from worldfm_gym.anchor.pyramid import LEVEL_PIXELS, LEVELS, SplatPyramid
 from worldfm_gym.camera import Camera
+from worldfm_gym.threads import num_threads, run_striped
 
 Backend = Literal["torch", "numba", "triton"]
 
@@ -196,11 +197,12 @@ def _render_numba(tables: NDArray[np.int64], task: RasterTask) -> RasterImages:
     )
     # A small lone image stays on one thread: another one costs more to wait for than it draws,
     # above all on a busy machine. Large ones are cut into bands, batches go camera by camera.
-    spare = numba.get_num_threads() // max(len(task.scene), 1)
+    spare = num_threads() // max(len(task.scene), 1)
     bands = max(1, min(spare, task.width * task.height // _PIXELS_PER_THREAD))
     edges = np.linspace(0, task.width, bands + 1).astype(np.int64)
-    draw = raster_cpu.draw if len(task.scene) * bands > 1 else raster_cpu.draw_on_this_thread
-    draw(
+    run_striped(
+        raster_cpu.draw,
+        len(task.scene) * bands,
         tables,
         task.scene,
         task.bodies,

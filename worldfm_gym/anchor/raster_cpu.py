@@ -400,8 +400,9 @@ def _draw_band(table: Any, m: Any, k: Any, levels: Any, band: Any, out: Any) -> 
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _draw_task(
-    task: int,
+def draw(
+    first: int,
+    step: int,
     tables: Any,
     scene: Any,
     bodies: Any,
@@ -410,20 +411,11 @@ def _draw_task(
     bands: Any,
     out: Any,
 ) -> None:
-    """Draw one (camera, band) pair."""
-    b, band = task // len(bands), task % len(bands)
-    rgb, depth, instance, provenance, index = out
-    images = (rgb[b], depth[b], instance[b], provenance[b], index[b])
-    _draw_band(tables[scene[b]], bodies[b], intrinsics[b], levels[b], bands[band], images)
-
-
-@numba.njit(cache=True, nogil=True, parallel=True, error_model="numpy")
-def draw(
-    tables: Any, scene: Any, bodies: Any, intrinsics: Any, levels: Any, bands: Any, out: Any
-) -> None:
-    """Draw B cameras; tasks are (camera, band) pairs in parallel.
+    """Draw tasks first, first + step, …; a task is one band of one of B cameras.
 
     Args:
+        first: First task; task t is band ``t % T`` of camera ``t // T``.
+        step: Distance to the next task.
         tables: Sizes and addresses per scene (`address_table`), int64 [S, 9].
         scene: Scene of each camera, int64 [B].
         bodies: Rest-to-camera transforms, float32 [B, K + 1, 3, 4].
@@ -433,14 +425,8 @@ def draw(
         out: What is written: rgb uint8 [B, H, W, 3], depth float32, instance int32, provenance
             uint8 and index int32 [B, H, W].
     """
-    for task in numba.prange(len(scene) * len(bands)):
-        _draw_task(task, tables, scene, bodies, intrinsics, levels, bands, out)
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def draw_on_this_thread(
-    tables: Any, scene: Any, bodies: Any, intrinsics: Any, levels: Any, bands: Any, out: Any
-) -> None:
-    """`draw` without waking other threads."""
-    for task in range(len(scene) * len(bands)):
-        _draw_task(task, tables, scene, bodies, intrinsics, levels, bands, out)
+    rgb, depth, instance, provenance, index = out
+    for task in range(first, len(scene) * len(bands), step):
+        b, band = task // len(bands), task % len(bands)
+        images = (rgb[b], depth[b], instance[b], provenance[b], index[b])
+        _draw_band(tables[scene[b]], bodies[b], intrinsics[b], levels[b], bands[band], images)

@@ -172,7 +172,7 @@ def _splat(
                 for du in range(most_columns):
                     target = pixel + dv * width + du
                     inside = (dv < rows) & (du < columns)
-                    # A plain read first: most splats lose, and a lost atomic costs as much as a won.
+                    # A plain read first: most splats lose, and a lost atomic costs as much.
                     current = tl.load(target, mask=inside, other=0)
                     tl.atomic_min(target, key, mask=inside & (key < current))
 
@@ -247,7 +247,7 @@ class TritonScenes:
     def body_transforms(
         self, c2w: np.ndarray, scene: np.ndarray, object_poses: np.ndarray | None
     ) -> torch.Tensor:
-        """Rest-to-camera transforms, float32 [B, K + 1, 3, 4], computed in float64 on the device."""
+        """Rest-to-camera transforms on the device, float32 [B, K + 1, 3, 4], by way of float64."""
         pose = self._upload(c2w)
         w2c = pose[:, :3, :3].mT  # [B, 3, 3]
         w2c = torch.cat([w2c, -(w2c * pose[:, None, :3, 3]).sum(-1, keepdim=True)], dim=-1)
