@@ -38,6 +38,7 @@ def rollout(
     *,
     episodes: int,
     seed: int = 0,
+    reset_options: dict[str, Any] | None = None,
     on_frame: Callable[[dict[str, Any], dict[str, Any]], None] | None = None,
 ) -> list[EpisodeResult]:
     """Play episodes; number i is reset with ``seed + i``.
@@ -47,11 +48,12 @@ def rollout(
         agent: Who acts.
         episodes: How many episodes.
         seed: Seed of the first.
+        reset_options: Given to every `reset`.
         on_frame: Called with every observation and info, those of `reset` included.
     """
     results = []
     for episode_seed in range(seed, seed + episodes):
-        observation, info = env.reset(seed=episode_seed)
+        observation, info = env.reset(seed=episode_seed, options=reset_options)
         if on_frame is not None:
             on_frame(observation, info)
         steps, total, terminated, truncated = 0, 0.0, False, False

@@ -135,6 +135,9 @@ class ShortestPathAgent:
 class OrbitAgent:
     """Circles around a point with the free camera, looking at it; turns back where it is blocked.
 
+    With an arc it sways to and fro in front of the point instead, which keeps a camera where a
+    photo or a scan has seen something.
+
     Reads `pose` and `collision`.
     """
 
@@ -143,6 +146,7 @@ class OrbitAgent:
         *,
         radius_m: float = 1.5,
         center_world: tuple[float, float, float] | None = None,
+        arc_deg: float | None = None,
         max_speed_mps: float = 1.0,
         max_turn_dps: float = 60.0,
     ) -> None:
@@ -152,12 +156,18 @@ class OrbitAgent:
             radius_m: Radius of the circle.
             center_world: What to look at; None takes the point `radius_m` ahead of the camera at
                 the first action.
+            arc_deg: Turn back after so many degrees to either side of the first position; None
+                goes all the way around.
             max_speed_mps: As given to the environment.
             max_turn_dps: As given to the environment.
         """
         if not radius_m > 0:
             raise ConfigError(f"radius_m must be positive, got {radius_m}")
+        if arc_deg is not None and not arc_deg > 0:
+            raise ConfigError(f"arc_deg must be positive or None, got {arc_deg}")
         self._radius_m = radius_m
+        self._arc = np.inf if arc_deg is None else np.deg2rad(arc_deg)
+        self._first_azimuth: float | None = None
         self._center = None if center_world is None else np.array(center_world, np.float64)
         self._scale = np.repeat([max_speed_mps, np.deg2rad(max_turn_dps)], 3)
         # Never faster around the circle than the camera can turn to keep looking inward.
@@ -173,6 +183,7 @@ class OrbitAgent:
             self._center = position + self._radius_m * rotation[:, 2]
         if observation["collision"][0] > 0:
             self._speed = -self._speed
+        self._turn_back_at_ends(position - self._center)
         x, y, z = rotation.T @ (self._center - position)
         distance = max(float(np.sqrt(x * x + y * y + z * z)), 1e-6)
         roll = rotation[2, 0]  # the right axis of a level camera is horizontal
@@ -187,6 +198,16 @@ class OrbitAgent:
             ]
         )
         return np.asarray(np.clip(velocity / self._scale, -1.0, 1.0), np.float32)
+
+    def _turn_back_at_ends(self, from_center: NDArray[np.float64]) -> None:
+        """Head back to the middle of the arc once its end is passed."""
+        azimuth = float(np.arctan2(from_center[1], from_center[0]))
+        if self._first_azimuth is None:
+            self._first_azimuth = azimuth
+        side = (azimuth - self._first_azimuth + np.pi) % (2 * np.pi) - np.pi
+        if abs(side) > self._arc:
+            # Rightward (positive) speed carries an inward-looking camera counter-clockwise.
+            self._speed = -np.sign(side) * abs(self._speed)
 
 
 def steer(angle: float, *, tolerance: float) -> int:

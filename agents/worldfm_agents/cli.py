@@ -1,0 +1,215 @@
+"""The command `worldfm-gym`: build, look at and walk in worlds from a shell.
+
+Only argument parsing is imported here; each command imports what it needs when it runs, so that
+``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+PROGRAM = "worldfm-gym"
+_ERROR_EXIT = 2
+_SOURCE = tyro.conf.arg(metavar="SOURCE")
+_PATH, _NUMBER, _NUMBERS = (
+    tyro.conf.arg(metavar=name) for name in ("PATH", "NUMBER", "NUMBER NUMBER …")
+)
+
+
+@dataclass(kw_only=True)
+class Demo:
+    """Build two worlds, a real photo and a seed, and film an agent and a camera in them.
+
+    Writes four videos (rgb | depth | map from above), a contact sheet of each and the two world
+    folders. Example: worldfm-gym demo -o out/demo
+    """
+
+    out: Annotated[Path, tyro.conf.arg(aliases=["-o"])] = Path("out/demo")
+    """Folder for everything; created if missing."""
+    seed: int = 0
+    """Seed of the procedural world and of the episodes."""
+    episodes: int = 3
+    """Episodes of point-goal navigation in each world."""
+    camera_steps: int = 120
+    """Steps of the free camera in each world."""
+    gif: bool = False
+    """Also write a small GIF of each run."""
+
+    def run(self) -> None:
+        """Run the command."""
+        from worldfm_agents.commands import run_demo_command
+
+        run_demo_command(self)
+
+
+@dataclass(kw_only=True)
+class Build:
+    """Make a world of a source, say what was found, and write its folder with a preview.png.
+
+    SOURCE is one of: rooms, factory, warehouse, maze (with --seed); a scan (scan.json, a nerfstudio
+    transforms.json, a TUM RGB-D folder); an image with --depth and --K or --fov-x-deg; a folder
+    with photo.jpg, depth_mm.png and meta.json; a .ply, .pcd, .obj, .glb, .gltf or .stl file; or a
+    world folder. Example: worldfm-gym build rooms --seed 7 -o my_rooms
+    """
+
+    source: Annotated[tyro.conf.Positional[str], _SOURCE]
+    """What to make the world of."""
+    out: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
+    """World folder to write."""
+    seed: Annotated[int | None, _NUMBER] = None
+    """Which world of a procedural kind; drawn and printed if left out."""
+    depth: Annotated[Path | None, _PATH] = None
+    """Depth of an image source: 16-bit millimetre PNG, or .npy in metres."""
+    K: Annotated[tuple[float, ...] | None, _NUMBERS] = None
+    """Intrinsics of an image source in pixels: fx fy cx cy, or nine numbers row by row."""
+    fov_x_deg: Annotated[float | None, _NUMBER] = None
+    """Horizontal field of view of an image source, instead of --K."""
+    spacing_m: Annotated[float | None, _NUMBER] = None
+    """Distance between anchor points; each source has a fitting default."""
+    agent_radius_m: Annotated[float | None, _NUMBER] = None
+    """Radius of the body that the navigation map is for; default 0.18."""
+    agent_height_m: Annotated[float | None, _NUMBER] = None
+    """Height of that body; default 1.5."""
+    option: Annotated[
+        tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(metavar="NAME=VALUE")
+    ] = ()
+    """Any other option of worldfm_gym.make_world, such as references=4."""
+    overwrite: bool = False
+    """Replace a world that is already there."""
+
+    def run(self) -> None:
+        """Run the command."""
+        from worldfm_agents.commands import run_build_command
+
+        run_build_command(self)
+
+    def options(self) -> dict[str, Any]:
+        """Keyword arguments for `worldfm_gym.make_world`, without the body."""
+        options: dict[str, Any] = {
+            "seed": self.seed,
+            "depth": self.depth,
+            "K": None if self.K is None else matrix_of(self.K),
+            "fov_x_deg": self.fov_x_deg,
+            "spacing_m": self.spacing_m,
+        }
+        options = {name: value for name, value in options.items() if value is not None}
+        return options | dict(parse_option(text) for text in self.option)
+
+
+@dataclass(kw_only=True)
+class Rollout:
+    """Let a scripted agent play episodes and print how it did.
+
+    Example: worldfm-gym rollout --world maze --agent greedy --episodes 10 --video greedy.mp4
+    """
+
+    env: Literal["WorldFM/PointNav-v0", "WorldFM/FreeCamera-v0"] = "WorldFM/PointNav-v0"
+    """Environment id."""
+    world: str = "rooms"
+    """Any source that build takes without further options, or a world folder."""
+    world_seed: int = 0
+    """Seed of the world, for procedural kinds."""
+    agent: Literal["shortest-path", "greedy", "random", "orbit"] = "shortest-path"
+    """shortest-path knows the map; greedy turns to the goal and walks; random wanders; orbit flies
+    the free camera in circles."""
+    episodes: int = 5
+    """How many episodes."""
+    seed: int = 0
+    """Seed of the first episode; the next has seed + 1, and so on."""
+    max_steps: int = 500
+    """Time limit of an episode."""
+    width: int = 128
+    """Image width in pixels."""
+    height: int = 128
+    """Image height in pixels."""
+    video: Annotated[Path | None, _PATH] = None
+    """An .mp4 to write: rgb | depth | map from above."""
+
+    def run(self) -> None:
+        """Run the command."""
+        from worldfm_agents.commands import run_rollout_command
+
+        run_rollout_command(self)
+
+
+@dataclass(kw_only=True)
+class Info:
+    """Print what a saved world, or any source that needs no further options, holds.
+
+    Example: worldfm-gym info my_rooms
+    """
+
+    world: Annotated[tyro.conf.Positional[str], _SOURCE]
+    """World folder, or another source."""
+
+    def run(self) -> None:
+        """Run the command."""
+        from worldfm_agents.commands import run_info_command
+
+        run_info_command(self)
+
+
+_Command = (
+    Annotated[Demo, tyro.conf.subcommand("demo")]
+    | Annotated[Build, tyro.conf.subcommand("build")]
+    | Annotated[Rollout, tyro.conf.subcommand("rollout")]
+    | Annotated[Info, tyro.conf.subcommand("info")]
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command; exits with 2 and one line on stderr if the input is not usable."""
+    command = tyro.cli(
+        _Command,
+        prog=PROGRAM,
+        args=arguments,
+        description="Worlds of a seed, a scan or a photo, and agents that move in them.",
+        config=(tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagCreatePairsOff),
+    )
+    try:
+        command.run()
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+    except Exception as error:
+        from worldfm_gym.errors import WorldFMError
+
+        if not isinstance(error, WorldFMError | OSError):
+            raise
+        print(f"{PROGRAM}: {' '.join(str(error).split())}", file=sys.stderr)
+        raise SystemExit(_ERROR_EXIT) from None
+
+
+def matrix_of(numbers: tuple[float, ...]) -> list[list[float]]:
+    """The 3×3 intrinsic matrix given as (fx, fy, cx, cy) or row by row."""
+    if len(numbers) == 4:
+        fx, fy, cx, cy = numbers
+        return [[fx, 0.0, cx], [0.0, fy, cy], [0.0, 0.0, 1.0]]
+    if len(numbers) == 9:
+        return [list(numbers[row : row + 3]) for row in (0, 3, 6)]
+    from worldfm_gym.errors import SourceError
+
+    raise SourceError(f"--K takes fx fy cx cy, or nine numbers row by row; got {len(numbers)}")
+
+
+def parse_option(text: str) -> tuple[str, Any]:
+    """NAME=VALUE with a Python literal or a plain word as value."""
+    name, equals, value = text.partition("=")
+    if not equals or not name.isidentifier():
+        from worldfm_gym.errors import SourceError
+
+        raise SourceError(f"--option takes NAME=VALUE, such as references=4; got {text!r}")
+    try:
+        return name, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return name, value
+
+
+if __name__ == "__main__":
+    main()
