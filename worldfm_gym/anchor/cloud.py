@@ -98,4 +98,6 @@ class Anchor:
     @property
     def bounds(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Lowest and highest corner of the axis-aligned bounding box, each float32 [3]."""
-        return self.points.min(axis=0), self.points.max(axis=0)
+        # One column after the other: NumPy reduces rows of three an order of magnitude slower.
+        low, high = zip(*((c.min(), c.max()) for c in self.points.T), strict=True)
+        return np.array(low), np.array(high)

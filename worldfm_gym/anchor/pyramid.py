@@ -88,7 +88,6 @@ def build_pyramid(anchor: Anchor, objects: Sequence[WorldObject] = ()) -> SplatP
         anchor.normals,
         anchor.instance,
         body_of,
-        anchor.points.min(axis=0),
         np.float32(1 / spacing),
     )
     order, key = _stable_order(key)
@@ -148,16 +147,15 @@ def _body_lookup(instance: NDArray[np.int32], objects: Sequence[WorldObject]) ->
 
 
 @numba.njit(cache=True, nogil=True)
-def _voxels_and_keys(
-    points: Any, normals: Any, instance: Any, body_of: Any, low: Any, per_metre: Any
-) -> Any:
+def _voxels_and_keys(points: Any, normals: Any, instance: Any, body_of: Any, per_metre: Any) -> Any:
     """Packed voxel in its cube, and sort key by body, cube and facing, of each point."""
     voxel = np.empty(len(points), np.int32)
     key = np.empty(len(points), np.int64)
-    extent = np.ones(3, np.int64)
+    low, high = points[0].copy(), points[0].copy()
     for i in range(len(points)):
         for a in range(3):
-            extent[a] = max(extent[a], np.int64((points[i, a] - low[a]) * per_metre) // CELL + 1)
+            low[a], high[a] = min(low[a], points[i, a]), max(high[a], points[i, a])
+    extent = ((high - low) * per_metre).astype(np.int64) // CELL + 1
     for i in range(len(points)):
         x = np.int64((points[i, 0] - low[0]) * per_metre)
         y = np.int64((points[i, 1] - low[1]) * per_metre)
