@@ -90,15 +90,14 @@ def _patches(
 def _faces(
     scene: Scene, spacing_m: float, room: NDArray[np.float32]
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]:
-    """Primitive, kind, samples along (u, v) and sampling distance in metres of every face in view."""
+    """Primitive, kind, samples along (u, v) and sampling distance of every face in view."""
     x, y, z = 2.0 * scene.half_size.T.astype(np.float64)
-    quarter_arc = np.pi / 4 * np.sqrt(2)  # a cube's face blown up to the sphere, at its widest
     shapes = {
         Shape.BOX: [(y, z), (y, z), (x, z), (x, z), (x, y), (x, y)],
         Shape.CYLINDER: [(np.pi * np.maximum(x, y), z), (x, y), (x, y)],
         Shape.ELLIPSOID: [
-            (quarter_arc * u, quarter_arc * v)
-            for u, v in ((y, z), (y, z), (x, z), (x, z), (x, y), (x, y))
+            (_quarter_arc(u, w), _quarter_arc(v, w))
+            for u, v, w in ((y, z, x), (y, z, x), (x, z, y), (x, z, y), (x, y, z), (x, y, z))
         ],
     }
     first_kind = {Shape.BOX: 0, Shape.CYLINDER: 6, Shape.ELLIPSOID: 9}
@@ -123,6 +122,11 @@ def _faces(
         grid[order].astype(np.int32),
         pitch[order].astype(np.float32),
     )
+
+
+def _quarter_arc(along: NDArray[np.float64], out: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Length of a cube's face blown up to an ellipsoid, where its samples are farthest apart."""
+    return np.pi / 4 * np.maximum(along, np.sqrt((along**2 + out**2) / 2))
 
 
 def _faces_outside(

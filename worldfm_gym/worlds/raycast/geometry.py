@@ -1,4 +1,4 @@
-"""Geometry: rays, distances and shadow clearances of boxes, cylinders and ellipsoids (shared source).
+"""Geometry: rays, distances and shadow clearances of primitives (shared source).
 
 Everything is in the primitive's local frame: centre at the origin, half sizes (hx, hy, hz), for a
 cylinder (radius_x, radius_y, half height), for an ellipsoid its radii.
@@ -407,7 +407,7 @@ def clearance(
     hy: Lanes,
     hz: Lanes,
 ) -> Lanes:
-    """Signed clearance of a unit ray inside a primitive's outline, metres, and its ray parameter."""
+    """Signed clearance of a unit ray inside a primitive's outline, metres, and where."""
     inside = like(ox, -MISS)
     along = like(ox, -1.0)
     if any_true(shape == BOX):

@@ -1,4 +1,4 @@
-"""GPU ray caster: the shared source, compiled with Triton; one program draws a tile of 16×16 pixels.
+"""GPU ray caster: the shared source compiled with Triton, a program for each 16×16 tile.
 
 A first kernel culls the primitives of each tile's frustum into a compact list, a second one casts
 the rays, shades and encodes. Under TRITON_INTERPRET=1 the same kernels run on CPU tensors.

@@ -35,7 +35,7 @@ def distance_to(prims, kinds, j, x, y, z):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, error_model="numpy")
 def segment_near(prims, j, x, y, z, dx, dy, dz, r0, r1):  # type: ignore[no-untyped-def]
-    """Whether primitive j may touch a ball that moves from p to p + d while its radius goes r0 → r1.
+    """Whether primitive j may touch a ball that moves from p to p + d, radius r0 to r1.
 
     Conservative: the primitive's box, grown by the ball's larger radius, against the segment.
     """
@@ -150,7 +150,7 @@ def shadow_lists(prims, kinds, lights, casts, low, side, cells):  # type: ignore
 
 @njit(nogil=True, error_model="numpy")
 def in_shaft(prims, j, x, y, z, dx, dy, dz, cell_r, light_r):  # type: ignore[no-untyped-def]
-    """Whether primitive j may touch the shaft from a ball of cell_r at p to one of light_r at p + d."""
+    """Whether primitive j may touch the shaft from a cell's ball at p to a light's at p + d."""
     if not segment_near(prims, j, x, y, z, dx, dy, dz, cell_r, light_r):
         return False
     step = np.float32(1.0 / _STEPS)

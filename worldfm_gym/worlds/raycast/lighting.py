@@ -1,4 +1,4 @@
-"""Lighting: albedo, point lights with soft shadows, ambient occlusion and tone mapping (shared source).
+"""Lighting: albedo, soft shadows, ambient occlusion and tone mapping (shared source).
 
 Shadows are analytic: each occluder covers the light's disc by how deep the ray to the light's
 centre passes inside its outline, and coverages add up, so neighboring parts of a wall leave no
@@ -109,6 +109,8 @@ def surface_color(
     r = mix(cr, ar, blend) * tone
     g = mix(cg, ag, blend) * tone
     b = mix(cb, ab, blend) * tone
+    plain = material == EMISSIVE
+    r, g, b = where(plain, cr, r), where(plain, cg, g), where(plain, cb, b)
     if any_true(material == BOOKS):
         r1, g1, b1 = book_row(u, lv, hv, width, p, seed, cr, cg, cb, ar, ag, ab)
         # Seen from above or the side, a row of books is a block of pages.
@@ -204,8 +206,8 @@ def occlusion(
 
 
 def light_visible(
-    prims: Memory, kinds: Memory, starts: Memory, items: Memory, row: Lanes, live: Lanes, own: Lanes,
-    x: Lanes, y: Lanes, z: Lanes, dx: Lanes, dy: Lanes, dz: Lanes,
+    prims: Memory, kinds: Memory, starts: Memory, items: Memory, row: Lanes, live: Lanes,
+    own: Lanes, x: Lanes, y: Lanes, z: Lanes, dx: Lanes, dy: Lanes, dz: Lanes,
     distance: Lanes, radius: Lanes, width: Lanes,
 ) -> Lanes:  # fmt: skip
     """Part of a light's disc that points see along unit directions, in [0, 1]."""
@@ -258,20 +260,12 @@ def shade(
 ) -> Lanes:  # fmt: skip
     """Linear radiance of surface points toward a viewer.
 
-    Args:
-        prims, kinds, lights, grid_f, grid_i: The packed scenes (see `packing`).
-        near_start, near_items: Primitives within reach of ambient occlusion, per cell.
-        shadow_start, shadow_items: Possible occluders, per (cell, light).
-        scene: Index of the scene, the same for all lanes.
-        j: Primitive of each lane; `live` is false where there is none.
-        lx, ly, lz, lnx, lny, lnz: Position and normal in the primitive's frame.
-        wx, wy, wz, nx, ny, nz: The same in world axes.
-        vx, vy, vz: Unit vector toward the viewer.
-        width: Footprint of the sample on the surface, metres.
-        highlights: 1 for view-dependent reflections, 0 for what looks the same from everywhere.
-
-    Returns:
-        (r, g, b), not negative, may exceed 1.
+    The arrays are those of `packing.PackedScenes`; `scene` is the same for all lanes. Each lane
+    lies on primitive `j` (`live` is false where there is none), at (lx, ly, lz) with normal
+    (lnx, lny, lnz) in its frame, (wx, wy, wz) and (nx, ny, nz) in the world; (vx, vy, vz) points
+    to the viewer. `width` is the sample's footprint on the surface in metres. `highlights` is 1
+    for reflections that depend on the view, 0 for what looks the same from everywhere. The result
+    is not negative and may exceed 1.
     """
     r, g, b = surface_color(prims, kinds, j, live, lx, ly, lz, lnx, lny, lnz, width)
     material = load(kinds, j * INTS + 1, live)

@@ -2,9 +2,10 @@
 
 A packed scene holds, per primitive, 32 floats (centre 0–2, local-to-world rotation 3–11 row by
 row, half size 12–14, texture period 15, color 16–18, accent 19–21, texture origin 22–24, gloss 25,
-mirror 26, bounding radius 27) and 4 ints (shape, material, seed, instance); and a uniform grid whose cells list the
-primitives near enough for ambient occlusion and, per light, those that can cast a shadow into the
-cell. Several packed scenes concatenate into one, so that a GPU launch draws many.
+mirror 26, bounding radius 27) and 4 ints (shape, material, seed, instance); and a uniform grid
+whose cells list the primitives near enough for ambient occlusion and, per light, those that can
+cast a shadow into the cell. Several packed scenes concatenate into one, so that a GPU launch draws
+many.
 """
 
 from __future__ import annotations
@@ -121,38 +122,38 @@ def pack_scene(scene: Scene) -> PackedScenes:
 
 def concatenate(scenes: Sequence[PackedScenes]) -> PackedScenes:
     """All scenes in one, in order; indices are shifted to stay absolute."""
-    grid_i = []
-    prims = cells = pairs = lights = 0
-    near_items, shadow_items, near_start, shadow_start, first = [], [], [], [], []
-    for packed in scenes:
-        table = packed.grid_i.reshape(-1, GRID_INTS).copy()
-        table[:, 3:6] += (cells, pairs, lights)
-        grid_i.append(table.ravel())
-        first.append(packed.first_prim[:-1] + prims)
-        near_start.append(packed.near_start[:-1] + sum(map(len, near_items)))
-        shadow_start.append(packed.shadow_start[:-1] + sum(map(len, shadow_items)))
-        near_items.append(packed.near_items + np.int32(prims))
-        shadow_items.append(packed.shadow_items + np.int32(prims))
-        prims += int(packed.first_prim[-1])
-        cells += len(packed.near_start) - 1
-        pairs += len(packed.shadow_start) - 1
-        lights += len(packed.lights) // LIGHT_FLOATS
-    near_start.append(np.array([sum(map(len, near_items))]))
-    shadow_start.append(np.array([sum(map(len, shadow_items))]))
-    first.append(np.array([prims]))
+    prims = _offsets([int(s.first_prim[-1]) for s in scenes])
+    cells = _offsets([len(s.near_start) - 1 for s in scenes])
+    pairs = _offsets([len(s.shadow_start) - 1 for s in scenes])
+    lights = _offsets([len(s.lights) // LIGHT_FLOATS for s in scenes])
+    tables = [s.grid_i.reshape(-1, GRID_INTS).copy() for s in scenes]
+    for k, table in enumerate(tables):
+        table[:, 3:6] += (cells[k], pairs[k], lights[k])
     join = np.concatenate
     return PackedScenes(
         join([s.prims for s in scenes]),
         join([s.kinds for s in scenes]),
         join([s.lights for s in scenes]),
         join([s.grid_f for s in scenes]),
-        join(grid_i),
-        join(first).astype(np.int32),
-        join(near_start).astype(np.int32),
-        join(near_items),
-        join(shadow_start).astype(np.int32),
-        join(shadow_items),
+        join(tables).ravel(),
+        _join_starts([s.first_prim for s in scenes]),
+        _join_starts([s.near_start for s in scenes]),
+        join([s.near_items + first for s, first in zip(scenes, prims, strict=True)]),
+        _join_starts([s.shadow_start for s in scenes]),
+        join([s.shadow_items + first for s, first in zip(scenes, prims, strict=True)]),
     )
+
+
+def _offsets(counts: list[int]) -> IntArray:
+    """Where each of consecutive runs begins."""
+    return (np.cumsum(counts) - counts).astype(np.int32)
+
+
+def _join_starts(starts: list[IntArray]) -> IntArray:
+    """Row starts of concatenated CSR lists."""
+    first = _offsets([int(s[-1]) for s in starts])
+    rows = [s[:-1] + offset for s, offset in zip(starts, first, strict=True)]
+    return np.concatenate([*rows, starts[-1][-1:] + first[-1]])
 
 
 def _pack_primitives(scene: Scene) -> tuple[FloatArray, IntArray]:

@@ -56,7 +56,7 @@ def resolve(
     vx = div(-dx, length)
     vy = div(-dy, length)
     vz = div(-dz, length)
-    # The footprint stretches along the line of sight; its geometric mean keeps grazing floors crisp.
+    # A footprint stretches along the line of sight; its geometric mean keeps floors crisp.
     slant = maximum(absolute(vx * nx + vy * ny + vz * nz), like(dx, 0.08))
     width = pixel * t * div(one, sqrt(slant))
     r, g, b = shade(
@@ -73,7 +73,7 @@ def surface_rgb(
     lx: Lanes, ly: Lanes, lz: Lanes, lnx: Lanes, lny: Lanes, lnz: Lanes,
     wx: Lanes, wy: Lanes, wz: Lanes, nx: Lanes, ny: Lanes, nz: Lanes, width: Lanes,
 ) -> Lanes:  # fmt: skip
-    """sRGB (r, g, b) in 0…255 of surface points as they look from everywhere: no highlights."""
+    """SRGB (r, g, b) in 0…255 of surface points as they look from everywhere: no highlights."""
     r, g, b = shade(
         prims, kinds, lights, grid_f, grid_i, near_start, near_items, shadow_start, shadow_items,
         scene, j, live, lx, ly, lz, lnx, lny, lnz, wx, wy, wz, nx, ny, nz, nx, ny, nz, width,

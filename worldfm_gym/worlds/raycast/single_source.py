@@ -75,7 +75,9 @@ def numba_compiler() -> Compiler:
         # A Python float literal would promote everything it touches to float64.
         constants = tuple(np.float32(c) if type(c) is float else c for c in code.co_consts)
         function.__code__ = code.replace(co_consts=constants)
-        return njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
+        return njit(
+            nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True
+        )(function)
 
     def constant(value: float) -> Any:
         return np.float32(value) if isinstance(value, float) else value

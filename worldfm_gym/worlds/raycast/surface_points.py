@@ -134,7 +134,7 @@ def sample_patches(  # type: ignore[no-untyped-def]
     face_prim, face_kind, face_grid, face_pitch, patch_face, patch_corner, patch_start, room,
     points, colors, normals, kept,
 ):  # fmt: skip
-    """Fill in the samples of every patch that can be seen, from `patch_start`; count them in `kept`."""
+    """Fill in each patch's samples that can be seen, from `patch_start`, counted in `kept`."""
     patches, prim_count = len(patch_face), len(kinds) // _INTS
     light_count = len(lights) // _LIGHT
     for chunk in prange(_CHUNKS):
@@ -185,9 +185,7 @@ def sample_patches(  # type: ignore[no-untyped-def]
             flat = kind < SIDE or (kind >= CAPS and kind < SPHERE_FACES)
             instance = kinds[j * _INTS + 3]
 
-            total = _gather(
-                near_start, near_items, 1, 0, grid_f, grid_i, low, high, seen, found
-            )
+            total = _gather(near_start, near_items, 1, 0, grid_f, grid_i, low, high, seen, found)
             near_count = solid_count = 0
             for k in range(total):
                 other = found[k]
@@ -263,7 +261,9 @@ def sample_patches(  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, parallel=True)
-def close_ranks(start, kept, new_start, points, colors, normals, out_points, out_colors, out_normals):  # type: ignore[no-untyped-def]
+def close_ranks(  # type: ignore[no-untyped-def]
+    start, kept, new_start, points, colors, normals, out_points, out_colors, out_normals
+):
     """Move the samples of each patch to where they go when nothing is left out."""
     for patch in prange(len(start)):
         a, b, n = start[patch], new_start[patch], kept[patch]

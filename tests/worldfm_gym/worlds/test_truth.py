@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.worldfm_gym.worlds.furnished_room import cameras, furnished_room
+from worldfm_gym.anchor.cloud import Anchor
+from worldfm_gym.errors import SourceError
+from worldfm_gym.frame import Provenance
+from worldfm_gym.renderer import Renderer
+from worldfm_gym.worlds import World
+from worldfm_gym.worlds.raycast import render_scene
+from worldfm_gym.worlds.scene import Scene
+from worldfm_gym.worlds.truth import TruthRenderer
+
+VIEWS = cameras(64, 48)
+
+
+def world_of(scene: Scene | None) -> World:
+    anchor = Anchor.from_points(np.zeros((1, 3)), np.zeros((1, 3), np.uint8), radius=0.1)
+    objects = [] if scene is None else [replace(o) for o in scene.objects]
+    return World(anchor, [], objects, None, "not looked for", np.eye(4), {"kind": "test"}, scene)
+
+
+def test_it_draws_worlds_at_rest_as_their_scenes() -> None:
+    scene = furnished_room()
+    renderer = TruthRenderer([world_of(scene), world_of(scene)])
+    assert isinstance(renderer, Renderer)
+    frame = renderer.render(VIEWS, np.array([0, 1, 0, 1]))
+    rgb, depth, instance = render_scene(scene, VIEWS)
+    np.testing.assert_array_equal(frame.rgb, rgb)
+    np.testing.assert_array_equal(frame.depth, depth)
+    np.testing.assert_array_equal(frame.instance, instance)
+    assert (frame.provenance == Provenance.OBSERVED).all()
+
+
+def shifted(world: World, category: str, by: tuple[float, float, float]) -> tuple[int, np.ndarray]:
+    """Instance of the object and its pose after a shift."""
+    thing = next(o for o in world.objects if o.category == category)
+    pose = thing.pose.copy()
+    pose[:3, 3] += by
+    return thing.instance, pose
+
+
+def test_a_moved_object_is_drawn_where_it_went() -> None:
+    world = world_of(furnished_room())
+    renderer = TruthRenderer([world])
+    scene = np.zeros(len(VIEWS.c2w), np.int64)
+    before = renderer.render(VIEWS, scene)
+    instance, pose = shifted(world, "vase", (0.0, 0.0, 0.3))
+    world.set_object_pose(instance, pose)
+    after = renderer.render(VIEWS, scene)
+    for frame, shift in ((before, 0.0), (after, 0.3)):
+        points = VIEWS.unproject(frame.depth.astype(np.float64))[frame.instance == instance]
+        assert points[:, 2].min() >= 0.74 + shift - 1e-4
+        assert points[:, 2].max() <= 0.74 + shift + 0.49 + 1e-4
+        assert points[:, 2].max() > 0.74 + shift + 0.4
+
+
+def test_poses_can_be_given_without_touching_the_world() -> None:
+    worlds = [world_of(furnished_room()), world_of(furnished_room())]
+    renderer = TruthRenderer(worlds)
+    poses = np.stack([[o.pose for o in w.objects] + [np.eye(4)] for w in worlds])  # padded by one
+    instance, pose = shifted(worlds[1], "sofa", (0.0, 0.5, 0.0))
+    poses[1, instance - 1] = pose
+    given = renderer.render(VIEWS, np.array([0, 1, 0, 1]), object_poses=poses)
+    worlds[1].set_object_pose(instance, pose)
+    held = renderer.render(VIEWS, np.array([0, 1, 0, 1]))
+    np.testing.assert_array_equal(given.rgb, held.rgb)
+    np.testing.assert_array_equal(given.instance, held.instance)
+    at_rest = renderer.render(VIEWS, np.array([0, 0, 0, 0]))
+    assert (held.instance[1] != at_rest.instance[1]).any()
+    np.testing.assert_array_equal(held.rgb[2], at_rest.rgb[2])
+
+
+def test_a_world_without_a_scene_is_named() -> None:
+    with pytest.raises(SourceError, match=r"world 1 .* has no scene"):
+        TruthRenderer([world_of(furnished_room()), world_of(None)])
+
+
+@pytest.mark.parametrize("scene", [[0, 0], [0, 0, 0, 1], [0, 0, 0, -1]])
+def test_scene_indices_are_checked(scene: list[int]) -> None:
+    with pytest.raises(SourceError, match="one index below 1 per camera"):
+        TruthRenderer([world_of(furnished_room())]).render(VIEWS, np.array(scene))
