@@ -43,11 +43,11 @@ def run_demo_command(command: Demo) -> None:
     runs = run_demo(command.out, options, console=console)
     console.print(_demo_table(runs))
     for run in runs:
-        console.print(f"{run.name}: {run.world}", highlight=False)
+        console.print(f"{run.name}: {run.world}", highlight=False, soft_wrap=True)
     console.print(
         f"\nSteps/s: the environment alone, one agent, drawing {options.width}×{options.height} "
         "RGB and depth on this CPU; video encoding is not counted.\n"
-        f"Videos, contact sheets and world folders are in {command.out.resolve()} "
+        f"Each run's .mp4 and contact sheet .png, and both worlds, are in {command.out.resolve()} "
         f"({perf_counter() - start:.0f} s).",
         highlight=False,
         soft_wrap=True,
@@ -165,17 +165,11 @@ def _row(result: EpisodeResult, *, scored: bool) -> list[float]:
 
 def _demo_table(runs: Sequence[DemoRun]) -> Table:
     """One row a run."""
-    table = Table("run", "steps", "steps/s", "success", "SPL", "video", "contact sheet")
+    table = Table("run", "steps", "steps/s", "success", "SPL")
+    for column in table.columns[1:]:
+        column.justify = "right"
     for run in runs:
         scores = [(e.info["success"], e.info["spl"]) for e in run.episodes if "spl" in e.info]
         success, spl = (f"{mean:.2f}" for mean in np.mean(scores, axis=0)) if scores else ("", "")
-        table.add_row(
-            run.name,
-            str(run.steps),
-            f"{run.steps_per_second:,.0f}",
-            success,
-            spl,
-            run.video.name,
-            run.sheet.name,
-        )
+        table.add_row(run.name, str(run.steps), f"{run.steps_per_second:,.0f}", success, spl)
     return table

@@ -66,7 +66,7 @@ class DemoRun:
     """One recorded run.
 
     Attributes:
-        name: World and task.
+        name: World and task; the files are called so.
         world: What it was made of, and what was chosen for it.
         video: The .mp4.
         sheet: The .png of twelve frames.
@@ -208,8 +208,8 @@ class _Studio:
         follower = ShortestPathAgent(walk, forward_step_m=_GARAGE_WALK["forward_step_m"])
         into = episodes_into_view(world, self.options.episodes, seed=self.options.seed)
         return [
-            self._film("garage camera", "a photo with depth", camera, sway, [{"c2w": start}]),
-            self._film("garage PointNav", robot, walk, follower, into),
+            self._film("garage_camera", "a photo with depth", camera, sway, [{"c2w": start}]),
+            self._film("garage_pointnav", robot, walk, follower, into),
         ]
 
     def rooms(self, world: World) -> list[DemoRun]:
@@ -220,8 +220,8 @@ class _Studio:
         start = {"c2w": world.start_c2w}
         episodes: list[dict[str, Any]] = [{}] * self.options.episodes
         return [
-            self._film("rooms PointNav", seed, walk, ShortestPathAgent(walk), episodes),
-            self._film("rooms camera", seed, camera, OrbitAgent(radius_m=1.2), [start]),
+            self._film("rooms_pointnav", seed, walk, ShortestPathAgent(walk), episodes),
+            self._film("rooms_camera", seed, camera, OrbitAgent(radius_m=1.2), [start]),
         ]
 
     def _film(
@@ -236,11 +236,12 @@ class _Studio:
         bar = self.progress.add_task(name, total=len(episodes))
         timer = StepTimer(env)
         timer.warm_up(seed=self.options.seed)
-        stem = self.out / name.lower().replace(" ", "_")
+        stem = self.out / name
         video, sheet = stem.with_suffix(".mp4"), stem.with_suffix(".png")
         results: list[EpisodeResult] = []
         gif = stem.with_suffix(".gif") if self.options.gif else None
-        with Recorder(env, video=video, sheet=sheet, gif=gif, title=name) as recorder:
+        title = name.replace("_", " ")
+        with Recorder(env, video=video, sheet=sheet, gif=gif, title=title) as recorder:
             for i, options in enumerate(episodes):
                 seed = self.options.seed + i
                 results += rollout(

@@ -29,7 +29,7 @@ _CAPTION_PX = 26
 _CAPTION_PAPER, _CAPTION_INK = (24, 25, 28), (232, 232, 232)
 _FONT_PX = 15
 _SHEET_FRAMES, _SHEET_COLUMNS, _SHEET_WIDTH = 12, 2, 640
-_GIF_FRAMES, _GIF_WIDTH, _GIF_FPS = 60, 640, 8
+_GIF_FRAMES, _GIF_WIDTH, _GIF_FPS = 48, 512, 6
 
 # Turbo (A. Mikhailov, "Turbo, An Improved Rainbow Colormap", 2019) at nine places, near to far.
 _TURBO = np.array(
@@ -91,7 +91,7 @@ class Recorder:
             env: A WorldFM environment, wrapped or not.
             video: The .mp4 to write, if any.
             sheet: The .png of 12 frames to write, if any.
-            gif: The .gif of at most 60 frames to write, if any.
+            gif: The .gif of at most 48 frames to write, if any.
             title: First words of the caption.
             fps: Frames per second of the video.
 

@@ -160,9 +160,10 @@ def save_gif(
     frames: Sequence[NDArray[np.uint8]], path: str | os.PathLike[str], *, fps: int
 ) -> None:
     """Write frames [H, W, 3] as an endless GIF of at most 128 colors."""
-    first = Image.fromarray(frames[len(frames) // 2]).quantize(128)
+    palette = Image.fromarray(np.concatenate(evenly(frames, 8))).quantize(128)
     pictures = [
-        Image.fromarray(frame).quantize(palette=first, dither=Image.Dither.NONE) for frame in frames
+        Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE)
+        for frame in frames
     ]
     _save(
         pictures[0],
