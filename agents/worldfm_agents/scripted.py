@@ -135,7 +135,7 @@ class ShortestPathAgent:
 class OrbitAgent:
     """Circles around a point with the free camera, looking at it; turns back where it is blocked.
 
-    With an arc it sways to and fro in front of the point instead, which keeps a camera where a
+    With an arc it sways back and forth in front of the point instead, which keeps a camera where a
     photo or a scan has seen something.
 
     Reads `pose` and `collision`.

@@ -102,7 +102,7 @@ def test_rollout_films(built: Path, tmp_path: Path) -> None:
     ("arguments", "reason"),
     [
         (["info", "no_such_world"], "neither a kind of procedural world nor an existing path"),
-        (["build", "rooms", "--seed", "-1", "-o", "{tmp}/w"], "negative"),
+        (["build", "rooms", "--seed", "-1", "-o", "{tmp}/w"], "seed must be"),
         (["build", "rooms", "--option", "seed", "-o", "{tmp}/w"], "NAME=VALUE"),
         (["build", "{photo}", "--K", "1", "2", "-o", "{tmp}/w"], "fx fy cx cy"),
         (["build", "{photo}/photo.png", "-o", "{tmp}/w"], "without depth"),
