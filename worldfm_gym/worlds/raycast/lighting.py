@@ -168,33 +168,40 @@ def occlusion(
         on = k < count
         j = load(items, start + k, on)
         base = j * FLOATS
-        shape = load(kinds, j * INTS, on)
-        hx = maximum(load(prims, base + 12, on), like(x, 1.0e-4))
-        hy = maximum(load(prims, base + 13, on), like(x, 1.0e-4))
-        hz = maximum(load(prims, base + 14, on), like(x, 1.0e-4))
         cx = x - load(prims, base, on)
         cy = y - load(prims, base + 1, on)
         cz = z - load(prims, base + 2, on)
-        px, py, pz = into_frame(prims, base, on, cx, cy, cz)
-        ex, ey, ez = into_frame(prims, base, on, nx, ny, nz)
-        last = signed_distance(
-            shape, px + AO_TAP_4 * ex, py + AO_TAP_4 * ey, pz + AO_TAP_4 * ez, hx, hy, hz
-        )
-        near = on & (last < AO_TAP_4)
-        d4 = where(near, minimum(d4, last), d4)
-        if any_true(near):
-            s1 = signed_distance(
-                shape, px + AO_TAP_1 * ex, py + AO_TAP_1 * ey, pz + AO_TAP_1 * ez, hx, hy, hz
+        # The farthest tap is open unless the bounding ball comes near it.
+        fx = cx + AO_TAP_4 * nx
+        fy = cy + AO_TAP_4 * ny
+        fz = cz + AO_TAP_4 * nz
+        bound = load(prims, base + 27, on) + AO_TAP_4
+        on = on & (fx * fx + fy * fy + fz * fz < bound * bound)
+        if any_true(on):
+            shape = load(kinds, j * INTS, on)
+            hx = maximum(load(prims, base + 12, on), like(x, 1.0e-4))
+            hy = maximum(load(prims, base + 13, on), like(x, 1.0e-4))
+            hz = maximum(load(prims, base + 14, on), like(x, 1.0e-4))
+            px, py, pz = into_frame(prims, base, on, cx, cy, cz)
+            ex, ey, ez = into_frame(prims, base, on, nx, ny, nz)
+            last = signed_distance(
+                shape, px + AO_TAP_4 * ex, py + AO_TAP_4 * ey, pz + AO_TAP_4 * ez, hx, hy, hz
             )
-            s2 = signed_distance(
-                shape, px + AO_TAP_2 * ex, py + AO_TAP_2 * ey, pz + AO_TAP_2 * ez, hx, hy, hz
-            )
-            s3 = signed_distance(
-                shape, px + AO_TAP_3 * ex, py + AO_TAP_3 * ey, pz + AO_TAP_3 * ez, hx, hy, hz
-            )
-            d1 = where(near, minimum(d1, s1), d1)
-            d2 = where(near, minimum(d2, s2), d2)
-            d3 = where(near, minimum(d3, s3), d3)
+            near = on & (last < AO_TAP_4)
+            d4 = where(near, minimum(d4, last), d4)
+            if any_true(near):
+                s1 = signed_distance(
+                    shape, px + AO_TAP_1 * ex, py + AO_TAP_1 * ey, pz + AO_TAP_1 * ez, hx, hy, hz
+                )
+                s2 = signed_distance(
+                    shape, px + AO_TAP_2 * ex, py + AO_TAP_2 * ey, pz + AO_TAP_2 * ez, hx, hy, hz
+                )
+                s3 = signed_distance(
+                    shape, px + AO_TAP_3 * ex, py + AO_TAP_3 * ey, pz + AO_TAP_3 * ez, hx, hy, hz
+                )
+                d1 = where(near, minimum(d1, s1), d1)
+                d2 = where(near, minimum(d2, s2), d2)
+                d3 = where(near, minimum(d3, s3), d3)
     zero = like(x, 0.0)
     blocked = (
         0.16 * (1.0 - maximum(d1, zero) * (1.0 / AO_TAP_1))
@@ -217,7 +224,8 @@ def light_visible(
     for k in range(most(count)):
         on = k < count
         j = load(items, start + k, on)
-        on = on & (j != own)  # convex, and the light is in front of its surface
+        # A convex surface that faces the light does not shadow itself.
+        on = on & (j != own) & (covered < 1.0)
         base = j * FLOATS
         cx = x - load(prims, base, on)
         cy = y - load(prims, base + 1, on)

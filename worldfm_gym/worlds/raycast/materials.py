@@ -12,6 +12,7 @@ from worldfm_gym.worlds.raycast.noise import (
     cell_noise,
     clamp01,
     fade,
+    fading_noise,
     fraction,
     joint,
     mix,
@@ -64,7 +65,7 @@ GRATE = 21
 def paint(u: Lanes, v: Lanes, width: Lanes, seed: Lanes) -> Lanes:
     """Rolled paint: barely uneven, never a flat fill."""
     broad = mottle(u * 1.3, v * 1.3, width * 1.3, seed)
-    nap = value_noise(u * 60.0, v * 60.0, stir(seed, 5)) * fade(width * 60.0)
+    nap = fading_noise(u * 60.0, v * 60.0, width * 60.0, stir(seed, 5))
     return like(u, 0.0), 1.0 + 0.025 * broad + 0.02 * nap
 
 
@@ -73,7 +74,7 @@ def plaster(u: Lanes, v: Lanes, width: Lanes, p: Lanes, seed: Lanes) -> Lanes:
     s = div(like(u, 1.0), p)
     cloud = mottle(u * s, v * s, width * s, seed)
     stroke = mottle(u * 4.0, v * 9.0, width * 9.0, stir(seed, 2))
-    grain = value_noise(u * 45.0, v * 45.0, stir(seed, 3)) * fade(width * 45.0)
+    grain = fading_noise(u * 45.0, v * 45.0, width * 45.0, stir(seed, 3))
     blend = clamp01(0.35 + 0.6 * cloud)
     return 0.7 * blend, 1.0 + 0.04 * stroke + 0.05 * grain
 
@@ -84,7 +85,7 @@ def grain(u: Lanes, v: Lanes, width: Lanes, p: Lanes, seed: Lanes) -> Lanes:
     bend = value_noise(u * 0.9 + 3.1, v * s, seed)
     ring_at = v * s * 2.2 + 1.3 * bend + 0.35 * value_noise(u * 4.0, v * s * 3.0, stir(seed, 1))
     rings = wave(ring_at) * fade(width * s * 2.2)
-    fiber = value_noise(u * 9.0, v * 160.0, stir(seed, 2)) * fade(width * 90.0)
+    fiber = fading_noise(u * 9.0, v * 160.0, width * 90.0, stir(seed, 2))
     broad = value_noise(u * 2.0, v * s * 1.4, stir(seed, 3))
     pores = ramp(0.55, 0.95, value_noise(u * 22.0, v * 240.0, stir(seed, 4))) * fade(width * 100.0)
     blend = clamp01(0.15 + 0.85 * rings * rings + 0.25 * broad)
@@ -122,7 +123,7 @@ def brick(u: Lanes, v: Lanes, width: Lanes, p: Lanes, seed: Lanes) -> Lanes:
     tone = unit_float(one)
     burnt = ramp(0.78, 0.98, cell_noise(along, v * rise, stir(seed, 3)))
     half = 0.0055 * s
-    wobble = 0.15 * value_noise(u * 30.0, v * 30.0, stir(seed, 4)) * fade(width * 30.0)
+    wobble = 0.15 * fading_noise(u * 30.0, v * 30.0, width * 30.0, stir(seed, 4))
     mortar_u = joint(along, half * (1.0 + wobble), width * s)
     mortar_v = joint(v * rise, 3.0 * half * (1.0 + wobble), width * rise)
     mortar = 1.0 - (1.0 - mortar_u) * (1.0 - mortar_v)
@@ -155,8 +156,8 @@ def tile(u: Lanes, v: Lanes, width: Lanes, p: Lanes, seed: Lanes) -> Lanes:
 def fabric(u: Lanes, v: Lanes, width: Lanes, p: Lanes, seed: Lanes) -> Lanes:
     """Woven cloth: heathered threads both ways and soft creases."""
     s = div(like(u, 6.0), p)
-    warp = value_noise(u * 300.0, v * 40.0, seed) * fade(width * 120.0)
-    weft = value_noise(u * 40.0, v * 300.0, stir(seed, 1)) * fade(width * 120.0)
+    warp = fading_noise(u * 300.0, v * 40.0, width * 120.0, seed)
+    weft = fading_noise(u * 40.0, v * 300.0, width * 120.0, stir(seed, 1))
     slub = mottle(u * s, v * s * 0.6, width * s, stir(seed, 2))
     crease = mottle(u * 3.1, v * 2.3, width * 3.1, stir(seed, 3))
     blend = clamp01(0.4 + 0.45 * slub + 0.25 * (warp + weft))
@@ -166,7 +167,7 @@ def fabric(u: Lanes, v: Lanes, width: Lanes, p: Lanes, seed: Lanes) -> Lanes:
 def carpet(u: Lanes, v: Lanes, width: Lanes, p: Lanes, seed: Lanes) -> Lanes:
     """Cut pile: tufts, and the broad shading that feet and vacuum cleaners leave."""
     s = div(like(u, 3.0), p)
-    tuft = value_noise(u * 110.0, v * 110.0, seed) * fade(width * 110.0)
+    tuft = fading_noise(u * 110.0, v * 110.0, width * 110.0, seed)
     clump = mottle(u * s, v * s, width * s, stir(seed, 1))
     trodden = mottle(u * 1.1, v * 1.1, width * 1.1, stir(seed, 2))
     blend = clamp01(0.35 + 0.4 * clump + 0.2 * tuft)
@@ -175,7 +176,7 @@ def carpet(u: Lanes, v: Lanes, width: Lanes, p: Lanes, seed: Lanes) -> Lanes:
 
 def metal(u: Lanes, v: Lanes, width: Lanes, seed: Lanes) -> Lanes:
     """Brushed sheet: streaks along u."""
-    streak = value_noise(u * 3.0, v * 140.0, seed) * fade(width * 70.0)
+    streak = fading_noise(u * 3.0, v * 140.0, width * 70.0, seed)
     broad = mottle(u * 1.7, v * 6.0, width * 6.0, stir(seed, 1))
     return clamp01(0.25 + 0.4 * broad), 1.0 + 0.10 * streak + 0.07 * broad
 
@@ -185,7 +186,7 @@ def concrete(u: Lanes, v: Lanes, width: Lanes, p: Lanes, seed: Lanes) -> Lanes:
     s = div(like(u, 1.0), p)
     stain = mottle(u * s * 1.3, v * s * 1.3, width * s * 1.3, seed)
     patch = mottle(u * 5.0, v * 5.0, width * 5.0, stir(seed, 1))
-    grit = value_noise(u * 90.0, v * 90.0, stir(seed, 2)) * fade(width * 90.0)
+    grit = fading_noise(u * 90.0, v * 90.0, width * 90.0, stir(seed, 2))
     holes = ramp(0.62, 0.85, value_noise(u * 26.0, v * 26.0, stir(seed, 3))) * fade(width * 26.0)
     ridge = absolute(mottle(u * s * 0.8 + 4.0, v * s * 0.8, width * s, stir(seed, 4)))
     crack = (1.0 - ramp(0.0, 0.012, ridge)) * fade(width * 60.0)
@@ -213,7 +214,7 @@ def marble(u: Lanes, v: Lanes, width: Lanes, p: Lanes, seed: Lanes) -> Lanes:
 def leather(u: Lanes, v: Lanes, width: Lanes, p: Lanes, seed: Lanes) -> Lanes:
     """Tanned hide: pebbled grain, worn highlights and creases."""
     s = div(like(u, 1.0), p)
-    pebble = value_noise(u * 130.0, v * 130.0, seed) * fade(width * 130.0)
+    pebble = fading_noise(u * 130.0, v * 130.0, width * 130.0, seed)
     worn = mottle(u * s, v * s, width * s, stir(seed, 1))
     crease = 1.0 - ramp(0.0, 0.1, absolute(mottle(u * 7.0, v * 5.0, width * 7.0, stir(seed, 2))))
     tone = 1.0 + 0.14 * pebble + 0.14 * worn - 0.20 * crease * fade(width * 30.0)
@@ -246,8 +247,8 @@ def foliage(u: Lanes, v: Lanes, width: Lanes, p: Lanes, seed: Lanes) -> Lanes:
     """Leaves: lit clumps over dark gaps, flecked with single leaves."""
     s = div(like(u, 2.0), p)
     clump = mottle(u * s * 0.5, v * s * 0.5, width * s * 0.5, seed)
-    leaf = value_noise(u * s * 1.6 + 0.7 * clump, v * s * 2.1, stir(seed, 1)) * fade(width * s)
-    fleck = value_noise(u * s * 4.1, v * s * 3.3, stir(seed, 2)) * fade(width * s * 2.0)
+    leaf = fading_noise(u * s * 1.6 + 0.7 * clump, v * s * 2.1, width * s, stir(seed, 1))
+    fleck = fading_noise(u * s * 4.1, v * s * 3.3, width * s * 2.0, stir(seed, 2))
     gap = ramp(0.05, 0.5, -leaf - 0.4 * clump)
     tone = 1.0 + 0.30 * clump + 0.32 * leaf + 0.25 * fleck - 0.45 * gap
     return clamp01(0.45 + 0.5 * clump - 0.3 * fleck), maximum(tone, like(u, 0.15))
@@ -270,7 +271,7 @@ def rug(u: Lanes, v: Lanes, hu: Lanes, hv: Lanes, width: Lanes, p: Lanes, seed: 
     tooth = pulse((u + v) * s * 1.5, like(u, 0.5), width * s * 1.5) * band(edge, 0.07, 0.14, width)
     plain = band(edge, 0.0, 0.19, width)
     blend = mix(inner, clamp01(outline + 0.85 * tooth), plain)
-    pile = value_noise(u * 100.0, v * 100.0, seed) * fade(width * 100.0)
+    pile = fading_noise(u * 100.0, v * 100.0, width * 100.0, seed)
     wear = mottle(u * 2.0, v * 2.0, width * 2.0, stir(seed, 1))
     return clamp01(blend), 1.0 + 0.12 * pile + 0.10 * wear
 

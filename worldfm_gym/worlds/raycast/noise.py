@@ -9,6 +9,7 @@ from __future__ import annotations
 from worldfm_gym.worlds.raycast.vocabulary import (
     Lanes,
     absolute,
+    any_true,
     div,
     floor,
     hash_int,
@@ -71,10 +72,19 @@ def value_noise(u: Lanes, v: Lanes, seed: Lanes) -> Lanes:
     return mix(low, high, y) * 2.0 - 1.0
 
 
+def fading_noise(u: Lanes, v: Lanes, width: Lanes, seed: Lanes) -> Lanes:
+    """Smooth noise in [−1, 1] of period 1, skipped where the footprint averages it out."""
+    contrast = fade(width)
+    noise = like(u, 0.0)
+    if any_true(contrast > 0.0):
+        noise = value_noise(u, v, seed) * contrast
+    return noise
+
+
 def mottle(u: Lanes, v: Lanes, width: Lanes, seed: Lanes) -> Lanes:
     """Two octaves of noise in about [−1, 1]; the coarsest period is 1."""
-    coarse = value_noise(u, v, seed) * fade(width)
-    fine = value_noise(u * 2.7 + 11.3, v * 2.7 - 7.9, stir(seed, 1)) * fade(width * 2.7)
+    coarse = fading_noise(u, v, width, seed)
+    fine = fading_noise(u * 2.7 + 11.3, v * 2.7 - 7.9, width * 2.7, stir(seed, 1))
     return 0.65 * coarse + 0.35 * fine
 
 

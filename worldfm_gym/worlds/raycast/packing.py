@@ -110,9 +110,9 @@ def pack_scene(scene: Scene) -> PackedScenes:
     grid_i[:3], grid_i[6] = cells, len(lights)
     flat, flat_kinds, flat_lights = prims.ravel(), kinds.ravel(), lights.ravel()
     casts = ~np.isin(scene.material, (Material.EMISSIVE, Material.WINDOW))
-    near_start, near_items = near_lists(flat, flat_kinds, low, side, cells)
+    near_start, near_items, occupied = near_lists(flat, flat_kinds, low, side, cells)
     shadow_start, shadow_items = shadow_lists(
-        flat, flat_kinds, flat_lights, casts, low, side, cells
+        flat, flat_kinds, flat_lights, casts, low, side, cells, occupied
     )
     return PackedScenes(
         flat, flat_kinds, flat_lights, grid_f, grid_i, np.array([0, len(scene)], np.int32),

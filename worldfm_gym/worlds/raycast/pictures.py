@@ -11,7 +11,7 @@ from worldfm_gym.worlds.raycast.noise import (
     band,
     cell_noise,
     clamp01,
-    fade,
+    fading_noise,
     mix,
     mottle,
     pulse,
@@ -164,7 +164,7 @@ def window_view(
     g = mix(1.5 * cg, like(u, 1.9), white)
     b = mix(1.6 * cb, like(u, 1.95), white)
     tree = -0.42 + 0.16 * value_noise(u * 2.3, like(u, 0.5), stir(seed, 1))
-    tree = tree + 0.07 * value_noise(u * 9.0, like(u, 0.5), stir(seed, 2)) * fade(width * 9.0)
+    tree = tree + 0.07 * fading_noise(u * 9.0, like(u, 0.5), width * 9.0, stir(seed, 2))
     ground = -0.62 + 0.05 * value_noise(u * 1.1, like(u, 0.5), stir(seed, 3))
     soft = div(width, hv) + 0.01
     on_tree = clamp01(div(tree - y, soft) + 0.5)

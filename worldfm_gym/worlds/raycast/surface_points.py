@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit, prange
 
 from worldfm_gym.worlds.raycast import geometry, lighting, pixels
-from worldfm_gym.worlds.raycast.grid_lists import AO_REACH, distance_to, in_shaft
+from worldfm_gym.worlds.raycast.grid_lists import AO_REACH, blocks, distance_to, in_shaft
 from worldfm_gym.worlds.raycast.single_source import numba_compiler
 
 _compile = numba_compiler()
@@ -144,6 +144,8 @@ def sample_patches(  # type: ignore[no-untyped-def]
         shadow = np.empty(prim_count * max(light_count, 1), np.int32)
         shadow_rows = np.zeros(light_count + 1, np.int32)
         near_rows = np.zeros(2, np.int32)
+        blocker = np.full(light_count, -1, np.int32)  # what hid each light from a patch before
+        hidden = np.empty(PATCH * PATCH, np.bool_)
         some_lights = np.empty(light_count * _LIGHT, np.float32)
         local_grid_f, local_grid_i = grid_f.copy(), np.zeros(8, np.int32)
         local_grid_i[:3] = 1
@@ -201,6 +203,22 @@ def sample_patches(  # type: ignore[no-untyped-def]
                     solid_count += 1
             near_rows[1] = near_count
 
+            in_view = 0
+            for i in range(count):
+                hidden[i] = p[i, 2] < np.float32(-0.001)
+                hidden[i] |= instance == 0 and _outside(p[i], n[i], room)
+                for k in range(solid_count):
+                    if hidden[i]:
+                        break
+                    x = p[i, 0] + _PROBE_M * n[i, 0]
+                    y = p[i, 1] + _PROBE_M * n[i, 1]
+                    z = p[i, 2] + _PROBE_M * n[i, 2]
+                    hidden[i] = distance_to(prims, kinds, solid[k], x, y, z) < 0.0
+                in_view += not hidden[i]
+            kept[patch] = in_view
+            if in_view == 0:
+                continue
+
             used = lit = 0
             for k in range(light_count):
                 dx = lights[_LIGHT * k] - middle[0]
@@ -209,6 +227,11 @@ def sample_patches(  # type: ignore[no-untyped-def]
                 if flat and n[0, 0] * dx + n[0, 1] * dy + n[0, 2] * dz <= -radius:
                     continue
                 if np.sqrt(dx * dx + dy * dy + dz * dz) > lights[_LIGHT * k + 6] + radius:
+                    continue
+                if blocker[k] >= 0 and blocks(
+                    prims, kinds, blocker[k], middle[0], middle[1], middle[2], dx, dy, dz, radius,
+                    lights[_LIGHT * k + 7],
+                ):  # fmt: skip
                     continue
                 some_lights[lit * _LIGHT : (lit + 1) * _LIGHT] = lights[
                     k * _LIGHT : (k + 1) * _LIGHT
@@ -225,27 +248,25 @@ def sample_patches(  # type: ignore[no-untyped-def]
                         prims, other, middle[0], middle[1], middle[2], dx, dy, dz, radius,
                         lights[_LIGHT * k + 7],
                     ):  # fmt: skip
+                        if blocks(
+                            prims, kinds, other, middle[0], middle[1], middle[2], dx, dy, dz,
+                            radius, lights[_LIGHT * k + 7],
+                        ):  # fmt: skip
+                            blocker[k] = other
+                            used = -1
+                            break
                         shadow[used] = other
                         used += 1
+                if used < 0:  # the light is hidden: forget it
+                    used = shadow_rows[lit]
+                    continue
                 lit += 1
                 shadow_rows[lit] = used
             local_grid_i[6] = lit
 
             at = patch_start[patch]
             for i in range(count):
-                hidden = p[i, 2] < np.float32(-0.001)
-                hidden = hidden or (instance == 0 and _outside(p[i], n[i], room))
-                for k in range(solid_count):
-                    if hidden:
-                        break
-                    hidden = (
-                        distance_to(
-                            prims, kinds, solid[k], p[i, 0] + _PROBE_M * n[i, 0],
-                            p[i, 1] + _PROBE_M * n[i, 1], p[i, 2] + _PROBE_M * n[i, 2],
-                        )
-                        < 0.0
-                    )  # fmt: skip
-                if hidden:
+                if hidden[i]:
                     continue
                 r, g, blue = _surface_rgb(
                     prims, kinds, some_lights, local_grid_f, local_grid_i, near_rows, near,
@@ -257,7 +278,6 @@ def sample_patches(  # type: ignore[no-untyped-def]
                 points[at, 0], points[at, 1], points[at, 2] = p[i, 0], p[i, 1], p[i, 2]
                 normals[at, 0], normals[at, 1], normals[at, 2] = n[i, 0], n[i, 1], n[i, 2]
                 at += 1
-            kept[patch] = at - patch_start[patch]
 
 
 @njit(cache=True, nogil=True, parallel=True)
