@@ -165,14 +165,22 @@ def body_transforms(
             for j in range(3):
                 w2c[i, j] = c2w[b, j, i]
                 w2c[i, 3] -= c2w[b, j, i] * c2w[b, j, 3]
-        bodies[b, 0] = w2c
+        _copy(w2c, bodies[b, 0])
         for k in range(objects[scene[b]]):
             if len(object_poses) == 0:
-                bodies[b, k + 1] = w2c
+                _copy(w2c, bodies[b, k + 1])
                 continue
             _compose(w2c, object_poses[scene[b], k], moved)
             _compose(moved, inverse_rest[scene[b], k], bodies[b, k + 1])
     return bodies
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def _copy(a: Any, out: Any) -> None:
+    """out = a; assigning a slice takes Numba seconds to compile."""
+    for i in range(3):
+        for j in range(4):
+            out[i, j] = a[i, j]
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
