@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -151,6 +152,24 @@ def test_the_same_views_give_the_same_bits_alone_and_in_a_batch_of_scenes() -> N
     for k in range(len(poses)):
         for one, many in zip(render_scene(scene, views[k : k + 1]), batch, strict=True):
             np.testing.assert_array_equal(one[0], many[k])
+
+
+def test_lists_of_neighbors_leave_out_nothing_that_matters() -> None:
+    scene = furnished_room()
+    packed = pack_scene(scene)
+    solid = np.flatnonzero(~np.isin(scene.material, (Material.EMISSIVE, Material.WINDOW)))
+    everything = {}
+    for name, candidates in (("near", np.arange(len(scene))), ("shadow", solid)):
+        rows = len(getattr(packed, f"{name}_start")) - 1
+        everything[f"{name}_start"] = np.arange(rows + 1, dtype=np.int32) * len(candidates)
+        everything[f"{name}_items"] = np.tile(candidates, rows).astype(np.int32)
+    poses, lenses = camera_arrays(cameras())
+    which = np.zeros(len(poses), np.int32)
+    culled, full = (
+        render_packed(p, which, poses, lenses, width=96, height=72)[0].astype(int)
+        for p in (packed, replace(packed, **everything))
+    )
+    assert np.abs(culled - full).max() <= 1
 
 
 def _boxes(count: int) -> SceneBuilder:

@@ -146,7 +146,7 @@ def shadow_lists(  # type: ignore[no-untyped-def]
     """
     nx, ny, nz = cells
     prim_count, light_count = len(kinds) // _INTS, len(lights) // _LIGHT
-    half_diagonal = np.float32(0.5 * side * np.sqrt(3.0))
+    half_diagonal, middle = np.float32(0.5 * side * np.sqrt(3.0)), _BLOCK / 2
     rows, items = np.empty(1024, np.int32), np.empty(1024, np.int32)
     used = 0
     reached, kept = np.empty(prim_count, np.int32), np.empty(prim_count, np.int32)
@@ -164,7 +164,7 @@ def shadow_lists(  # type: ignore[no-untyped-def]
                 for bx in range(0, nx, _BLOCK):
                     kept_count = _in_shafts(
                         prims, kinds, reached, reached_count, low, side, light,
-                        _BLOCK * half_diagonal, bx + _BLOCK / 2, by + _BLOCK / 2, bz + _BLOCK / 2, kept,
+                        _BLOCK * half_diagonal, bx + middle, by + middle, bz + middle, kept,
                     )  # fmt: skip
                     if kept_count == 0:
                         continue
