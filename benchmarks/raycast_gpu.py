@@ -130,8 +130,8 @@ def main() -> None:
     context = multiprocessing.get_context("forkserver")
     with ProcessPoolExecutor(args.workers, mp_context=context) as pool:
         stream = jobs_ahead(pool, 2 * args.workers, args)
-        for _ in range(args.workers if not args.toy else 0):
-            next(stream)  # workers have compiled by now
+        for _ in range(4 * args.workers if not args.toy else 0):
+            next(stream)  # by now every worker has started and loaded its kernels
         created = rate(stream)
         pool.shutdown(wait=False, cancel_futures=True)
 

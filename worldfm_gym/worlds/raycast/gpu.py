@@ -28,7 +28,8 @@ _MISS = tl.constexpr(geometry.MISS)
 _TILE = tl.constexpr(16)
 _CHUNK = tl.constexpr(128)
 _LIST_BYTES = 1 << 28
-_WARPS = 4
+_WARPS = 8
+_REGISTERS = 64  # a thread: more would halve the warps that hide each other's loads
 
 
 @triton.jit
@@ -212,7 +213,11 @@ def render_scenes(
     lists = torch.empty(at_once * tiles * scenes.most_prims, dtype=torch.int32, device=device)
     counts = torch.empty(at_once * tiles, dtype=torch.int32, device=device)
     # Contraction to fused multiply-add would round differently from the CPU.
-    options: dict[str, Any] = {"num_warps": _WARPS, "enable_fp_fusion": False}
+    options: dict[str, Any] = {
+        "num_warps": _WARPS,
+        "maxnreg": _REGISTERS,
+        "enable_fp_fusion": False,
+    }
     for start in range(0, batch, at_once):
         part = slice(start, min(start + at_once, batch))
         grid = ((part.stop - part.start) * tiles,)
