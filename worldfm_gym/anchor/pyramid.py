@@ -239,7 +239,8 @@ def _merge(order: Any, start: Any, splats: Any, attributes: Any) -> Any:
     for g in range(count):
         mean[:] = 0.0
         red, green, blue, generated, area = 0.0, 0.0, 0.0, 0.0, 0.0
-        out[g] = attributes[order[start[g]]]
+        for a in range(4):  # assigning the row takes Numba seconds to compile
+            out[g, a] = attributes[order[start[g]], a]
         for j in range(start[g], start[g + 1]):
             i = order[j]
             w = np.float64(splats[i, 3]) * np.float64(splats[i, 3])
