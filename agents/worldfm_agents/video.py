@@ -153,7 +153,7 @@ def contact_sheet(frames: Sequence[NDArray[np.uint8]], *, columns: int) -> NDArr
 
 def save_png(image: NDArray[np.uint8], path: str | os.PathLike[str]) -> None:
     """Write an image [H, W, 3]."""
-    _save(Image.fromarray(image), Path(path), format="PNG", optimize=True)
+    _save(Image.fromarray(image), Path(path), format="PNG")
 
 
 def save_gif(
