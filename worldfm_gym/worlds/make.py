@@ -28,6 +28,8 @@ from worldfm_gym.worlds.scan import is_scan, world_from_scan
 from worldfm_gym.worlds.store import load_world
 from worldfm_gym.worlds.world import Reference, World
 
+# Sampling distance in metres: finer where rooms are small, so that worlds have like many points.
+_SPACING_M = {"rooms": 0.06, "maze": 0.06, "factory": 0.1, "warehouse": 0.1}
 _REFERENCE_SIZE = (256, 256)
 _REFERENCE_FOV_DEG = 90.0
 
@@ -44,8 +46,8 @@ def make_world(
     ======================================  =====================================================
     source                                  options
     ======================================  =====================================================
-    "rooms", "factory", "warehouse",        `seed`, `spacing_m` (0.04), `references` (0), and the
-    "maze"                                  generator's own
+    "rooms", "factory", "warehouse",        `seed`, `spacing_m` (0.06; 0.1 in halls),
+    "maze"                                  `references` (0), and the generator's own
     a world folder                          none
     scan.json, transforms.json, a folder    `spacing_m`, `references`, `max_frames`; for
     with one of them, a TUM RGB-D folder    transforms.json also `depth_unit_m`, `scale`
@@ -113,7 +115,7 @@ def _procedural(kind: str, seed: int | None, body: AgentBody, options: Mapping[s
     from worldfm_gym.worlds.sampling import anchor_from_scene
 
     own = dict(options)
-    spacing_m = own.pop("spacing_m", 0.04)
+    spacing_m = own.pop("spacing_m", _SPACING_M[kind])
     references = own.pop("references", 0)
     if not isinstance(references, int) or references < 0:
         raise SourceError(f"references must be a number of frames ≥ 0, got {references!r}")

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from worldfm_gym.anchor.cloud import Anchor
 from worldfm_gym.errors import SourceError
+from worldfm_gym.threads import run_striped
 from worldfm_gym.worlds.scene import Scene, Shape
 
 _MIN_SPACING_M, _MAX_SPACING_M = 0.004, 0.5
@@ -45,13 +46,14 @@ def anchor_from_scene(scene: Scene, *, spacing_m: float = 0.04) -> Anchor:
     face, corner, sizes = _patches(grid)
     start = np.cumsum(sizes) - sizes
     slots, kept = _empty_points(int(sizes.sum())), np.zeros(len(face), np.int64)
-    sample_patches(
-        *pack_scene(scene).arrays, prim, kind, grid, pitch, face, corner, start, room, *slots, kept
-    )
+    arrays = pack_scene(scene).arrays
+    faces = (prim, kind, grid, pitch, face, corner)
+    run_striped(sample_patches, len(face), *arrays, *faces, start, room, *slots, kept)
     if not kept.any():
         raise SourceError("no surface of the scene can be seen: is everything below the floor?")
     points, colors, normals = _empty_points(int(kept.sum()))
-    close_ranks(start, kept, np.cumsum(kept) - kept, *slots, points, colors, normals)
+    shared = (start, kept, np.cumsum(kept) - kept, *slots, points, colors, normals)
+    run_striped(close_ranks, len(face), *shared)
     return Anchor.from_points(
         points,
         colors,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 from numpy.typing import NDArray
 
+from worldfm_gym.threads import run_striped
 from worldfm_gym.worlds.raycast import geometry
 from worldfm_gym.worlds.raycast.packing import PackedScenes
 from worldfm_gym.worlds.raycast.pixels import ray_direction, resolve
@@ -61,15 +62,16 @@ def _tile_planes(pose, lens, u0, v0, u1, v1, planes):  # type: ignore[no-untyped
         planes[i, 3] += np.float32(1e-4)
 
 
-@njit(cache=True, nogil=True, parallel=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy")
 def _render(  # type: ignore[no-untyped-def]
+    first, step,
     prims, kinds, lights, grid_f, grid_i, near_start, near_items, shadow_start, shadow_items,
     first_prim, scene, poses, lenses, rgb, depth, instance,
 ):  # fmt: skip
-    """Draw every tile of every camera."""
+    """Draw tiles first, first + step, … of all cameras."""
     batch, height, width = depth.shape
     across, down = (width + TILE - 1) // TILE, (height + TILE - 1) // TILE
-    for job in prange(batch * across * down):
+    for job in range(first, batch * across * down, step):
         image, tile = job // (across * down), job % (across * down)
         s, pose, lens = scene[image], poses[image], lenses[image]
         u0, v0 = tile % across * TILE, tile // across * TILE
@@ -131,5 +133,7 @@ def render_packed(
     rgb = np.empty((batch, height, width, 3), np.uint8)
     depth = np.empty((batch, height, width), np.float32)
     instance = np.empty((batch, height, width), np.int32)
-    _render(*packed.arrays, packed.first_prim, scene, poses, lenses, rgb, depth, instance)
+    tiles = batch * -(-width // TILE) * -(-height // TILE)
+    images = (rgb, depth, instance)
+    run_striped(_render, tiles, *packed.arrays, packed.first_prim, scene, poses, lenses, *images)
     return rgb, depth, instance

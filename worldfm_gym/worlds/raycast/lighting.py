@@ -258,29 +258,19 @@ def power_16(x: Lanes) -> Lanes:
     return x8 * x8
 
 
-def shade(
+def illuminate(
     prims: Memory, kinds: Memory, lights: Memory, grid_f: Memory, grid_i: Memory,
     near_start: Memory, near_items: Memory, shadow_start: Memory, shadow_items: Memory,
-    scene: Lanes, j: Lanes, live: Lanes,
-    lx: Lanes, ly: Lanes, lz: Lanes, lnx: Lanes, lny: Lanes, lnz: Lanes,
+    scene: Lanes, j: Lanes, lit: Lanes,
     wx: Lanes, wy: Lanes, wz: Lanes, nx: Lanes, ny: Lanes, nz: Lanes,
     vx: Lanes, vy: Lanes, vz: Lanes, width: Lanes, highlights: Lanes,
 ) -> Lanes:  # fmt: skip
-    """Linear radiance of surface points toward a viewer.
+    """Light that surface points get, whatever they are made of; arguments as in `shade`.
 
-    The arrays are those of `packing.PackedScenes`; `scene` is the same for all lanes. Each lane
-    lies on primitive `j` (`live` is false where there is none), at (lx, ly, lz) with normal
-    (lnx, lny, lnz) in its frame, (wx, wy, wz) and (nx, ny, nz) in the world; (vx, vy, vz) points
-    to the viewer. `width` is the sample's footprint on the surface in metres. `highlights` is 1
-    for reflections that depend on the view, 0 for what looks the same from everywhere. The result
-    is not negative and may exceed 1.
+    Returns:
+        Open part of the surroundings in [0, 1], irradiance (r, g, b), and light near the mirror
+        direction (r, g, b), which is zero where `highlights` is.
     """
-    r, g, b = surface_color(prims, kinds, j, live, lx, ly, lz, lnx, lny, lnz, width)
-    material = load(kinds, j * INTS + 1, live)
-    glow = (material == EMISSIVE) | (material == WINDOW)
-    lit = live & ~glow
-    gloss = load(prims, j * FLOATS + 25, lit)
-    mirror = load(prims, j * FLOATS + 26, lit)
     px = wx + SURFACE_OFFSET * nx
     py = wy + SURFACE_OFFSET * ny
     pz = wz + SURFACE_OFFSET * nz
@@ -339,6 +329,23 @@ def shade(
             shine_r = shine_r + cr * lobe
             shine_g = shine_g + cg * lobe
             shine_b = shine_b + cb * lobe
+    return open_sky, er, eg, eb, shine_r, shine_g, shine_b
+
+
+def reflect(
+    prims: Memory, kinds: Memory, j: Lanes, live: Lanes, r: Lanes, g: Lanes, b: Lanes,
+    open_sky: Lanes, er: Lanes, eg: Lanes, eb: Lanes,
+    shine_r: Lanes, shine_g: Lanes, shine_b: Lanes,
+    nx: Lanes, ny: Lanes, nz: Lanes, vx: Lanes, vy: Lanes, vz: Lanes, highlights: Lanes,
+) -> Lanes:  # fmt: skip
+    """Linear radiance of points of albedo (r, g, b) in the light that `illuminate` found."""
+    material = load(kinds, j * INTS + 1, live)
+    glow = (material == EMISSIVE) | (material == WINDOW)
+    lit = live & ~glow
+    gloss = load(prims, j * FLOATS + 25, lit)
+    mirror = load(prims, j * FLOATS + 26, lit)
+    facing = vx * nx + vy * ny + vz * nz
+    mz = 2.0 * facing * nz - vz
     # What a polished surface mirrors: a bright ceiling over a dim room, dimmer in corners.
     up = mix(nz, mz, highlights)
     room = (0.30 + 0.85 * ramp(-0.25, 0.85, up)) * open_sky
@@ -351,6 +358,36 @@ def shade(
     out_g = g * eg * dull + mix(like(g, 1.0), g, tint) * (gloss * shine_g + mirrored * room * 1.2)
     out_b = b * eb * dull + mix(like(b, 1.0), b, tint) * (gloss * shine_b + mirrored * room * 1.15)
     return where(glow, r, out_r), where(glow, g, out_g), where(glow, b, out_b)
+
+
+def shade(
+    prims: Memory, kinds: Memory, lights: Memory, grid_f: Memory, grid_i: Memory,
+    near_start: Memory, near_items: Memory, shadow_start: Memory, shadow_items: Memory,
+    scene: Lanes, j: Lanes, live: Lanes,
+    lx: Lanes, ly: Lanes, lz: Lanes, lnx: Lanes, lny: Lanes, lnz: Lanes,
+    wx: Lanes, wy: Lanes, wz: Lanes, nx: Lanes, ny: Lanes, nz: Lanes,
+    vx: Lanes, vy: Lanes, vz: Lanes, width: Lanes, highlights: Lanes,
+) -> Lanes:  # fmt: skip
+    """Linear radiance of surface points toward a viewer.
+
+    The arrays are those of `packing.PackedScenes`; `scene` is the same for all lanes. Each lane
+    lies on primitive `j` (`live` is false where there is none), at (lx, ly, lz) with normal
+    (lnx, lny, lnz) in its frame, (wx, wy, wz) and (nx, ny, nz) in the world; (vx, vy, vz) points
+    to the viewer. `width` is the sample's footprint on the surface in metres. `highlights` is 1
+    for reflections that depend on the view, 0 for what looks the same from everywhere. The result
+    is not negative and may exceed 1.
+    """
+    r, g, b = surface_color(prims, kinds, j, live, lx, ly, lz, lnx, lny, lnz, width)
+    material = load(kinds, j * INTS + 1, live)
+    lit = live & (material != EMISSIVE) & (material != WINDOW)
+    open_sky, er, eg, eb, shine_r, shine_g, shine_b = illuminate(
+        prims, kinds, lights, grid_f, grid_i, near_start, near_items, shadow_start, shadow_items,
+        scene, j, lit, wx, wy, wz, nx, ny, nz, vx, vy, vz, width, highlights,
+    )  # fmt: skip
+    return reflect(
+        prims, kinds, j, live, r, g, b, open_sky, er, eg, eb, shine_r, shine_g, shine_b,
+        nx, ny, nz, vx, vy, vz, highlights,
+    )  # fmt: skip
 
 
 def encode(x: Lanes) -> Lanes:

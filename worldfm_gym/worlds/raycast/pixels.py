@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from worldfm_gym.worlds.raycast.geometry import FLOATS, INTS, into_frame, local_normal, out_of_frame
-from worldfm_gym.worlds.raycast.lighting import encode, shade
+from worldfm_gym.worlds.raycast.lighting import (
+    encode,
+    illuminate,
+    reflect,
+    shade,
+    surface_color,
+)
+from worldfm_gym.worlds.raycast.materials import EMISSIVE, WINDOW
 from worldfm_gym.worlds.raycast.vocabulary import (
     Lanes,
     Memory,
@@ -66,17 +73,33 @@ def resolve(
     return encode(r), encode(g), encode(b)
 
 
-def surface_rgb(
+def surface_light(
     prims: Memory, kinds: Memory, lights: Memory, grid_f: Memory, grid_i: Memory,
     near_start: Memory, near_items: Memory, shadow_start: Memory, shadow_items: Memory,
     scene: Lanes, j: Lanes, live: Lanes,
-    lx: Lanes, ly: Lanes, lz: Lanes, lnx: Lanes, lny: Lanes, lnz: Lanes,
     wx: Lanes, wy: Lanes, wz: Lanes, nx: Lanes, ny: Lanes, nz: Lanes, width: Lanes,
 ) -> Lanes:  # fmt: skip
-    """SRGB (r, g, b) in 0…255 of surface points as they look from everywhere: no highlights."""
-    r, g, b = shade(
+    """Open surroundings and irradiance (r, g, b) at surface points, from `illuminate`."""
+    material = load(kinds, j * INTS + 1, live)
+    open_sky, er, eg, eb, _r, _g, _b = illuminate(
         prims, kinds, lights, grid_f, grid_i, near_start, near_items, shadow_start, shadow_items,
-        scene, j, live, lx, ly, lz, lnx, lny, lnz, wx, wy, wz, nx, ny, nz, nx, ny, nz, width,
-        like(wx, 0.0),
+        scene, j, live & (material != EMISSIVE) & (material != WINDOW),
+        wx, wy, wz, nx, ny, nz, nx, ny, nz, width, like(wx, 0.0),
+    )  # fmt: skip
+    return open_sky, er, eg, eb
+
+
+def surface_rgb(
+    prims: Memory, kinds: Memory, j: Lanes, live: Lanes,
+    lx: Lanes, ly: Lanes, lz: Lanes, lnx: Lanes, lny: Lanes, lnz: Lanes,
+    nx: Lanes, ny: Lanes, nz: Lanes, width: Lanes,
+    open_sky: Lanes, er: Lanes, eg: Lanes, eb: Lanes,
+) -> Lanes:  # fmt: skip
+    """SRGB (r, g, b) in 0…255 of surface points as they look from everywhere: no highlights."""
+    zero = like(nx, 0.0)
+    r, g, b = surface_color(prims, kinds, j, live, lx, ly, lz, lnx, lny, lnz, width)
+    r, g, b = reflect(
+        prims, kinds, j, live, r, g, b, open_sky, er, eg, eb, zero, zero, zero,
+        nx, ny, nz, nx, ny, nz, zero,
     )  # fmt: skip
     return encode(r), encode(g), encode(b)
