@@ -96,7 +96,7 @@ def crowd(world: World, size: int) -> None:
 def world_of(points: int) -> World:
     """The apartment of seed 0 sampled to about `points` points."""
     world = make_world("rooms", seed=0)
-    spacing = 0.04 * (len(world.anchor) / points) ** 0.5
+    spacing = 0.06 * (len(world.anchor) / points) ** 0.5
     return make_world("rooms", seed=0, spacing_m=spacing)
 
 

@@ -24,7 +24,7 @@ class AnchorRenderer:
             device: ``"cpu"`` draws with numba into numpy arrays, ``"cuda"`` (or ``"cuda:1"``) with
                 Triton into torch tensors on that device.
         """
-        self.worlds = list(worlds)
+        self.worlds: Sequence[World] = list(worlds)
         backend: Backend = "numba" if device == "cpu" else "triton"
         self._raster = AnchorRaster([w.pyramid for w in self.worlds], backend, device=device)
 

@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from worldfm_gym.errors import CameraError
 
-FloatArray = NDArray[np.floating[Any]]
+FloatArray = NDArray[np.float64]
 
 _MAX_IMAGE_SIDE = 16_384
 
@@ -179,7 +179,7 @@ class Camera:
         x = np.broadcast_to((u - cx) / fx, (*self.batch_shape, self.height, self.width))
         y = np.broadcast_to((v[:, None] - cy) / fy, x.shape)
         rays_cam = np.stack([x, y, np.ones_like(x)], axis=-1)
-        return np.einsum("...ij,...hwj->...hwi", self.c2w[..., :3, :3], rays_cam)
+        return np.asarray(np.einsum("...ij,...hwj->...hwi", self.c2w[..., :3, :3], rays_cam))
 
     def unproject(self, depth_z: FloatArray) -> FloatArray:
         """World points of a z-depth image [..., H, W], float64 [..., H, W, 3]."""
@@ -259,7 +259,7 @@ def rotation_to_quaternion(rotation: ArrayLike) -> FloatArray:
     best = squares.argmax(axis=-1)[..., None, None]
     q = np.take_along_axis(products, best, axis=-2)[..., 0, :]
     q = q / np.linalg.norm(q, axis=-1, keepdims=True)
-    return np.where(q[..., :1] < 0, -q, q)
+    return np.asarray(np.where(q[..., :1] < 0, -q, q))
 
 
 def rotation_exp(rotation_vector: ArrayLike) -> FloatArray:
@@ -274,7 +274,7 @@ def rotation_exp(rotation_vector: ArrayLike) -> FloatArray:
     skew = np.zeros((*w.shape[:-1], 3, 3))
     skew[..., 0, 1], skew[..., 0, 2], skew[..., 1, 2] = -w[..., 2], w[..., 1], -w[..., 0]
     skew -= np.swapaxes(skew, -1, -2)
-    return np.eye(3) + a * skew + b * (skew @ skew)
+    return np.asarray(np.eye(3) + a * skew + b * (skew @ skew))
 
 
 def rotation_log(rotation: ArrayLike) -> FloatArray:

@@ -29,6 +29,8 @@ LEVEL_PIXELS = 2.0  # a level is drawn where its spacing covers at most so many 
 # A disc of radius √2·r circumscribes the square of surface of half side r that a point stands for.
 DISC_PER_RADIUS = np.float32(1.4142135)
 CELL = 16  # cell side in finest voxels; a power of two ≥ 2**(LEVELS - 1), so voxels nest
+GROUP = 4  # side of the cube of cells that are culled together
+_CELLS_PER_GROUP = GROUP**3 * 7
 _INDEX_BITS = 26
 
 
@@ -47,6 +49,9 @@ class SplatPyramid:
         cell_body: Body of each cell, 0 background, k + 1 the world's object k, int32 [C].
         cell_start: Level l of cell c is ``cell_start[c, l]:cell_start[c, l + 1]``,
             int32 [C, LEVELS + 1].
+        group_start: Cells of group g are ``group_start[g]:group_start[g + 1]``; a group holds the
+            cells of one body in a cube of GROUP³ cell cubes, int32 [G + 1].
+        group_sphere: Bounding spheres of the groups at rest, float32 [G, 4].
         spacing_m: Sampling distance of level 0; level l has spacing_m · 2**l.
         inverse_rest: World-to-object transforms at rest of the K objects, float64 [K, 4, 4].
     """
@@ -57,6 +62,8 @@ class SplatPyramid:
     cell_cone: NDArray[np.float32]
     cell_body: NDArray[np.int32]
     cell_start: NDArray[np.int32]
+    group_start: NDArray[np.int32]
+    group_sphere: NDArray[np.float32]
     spacing_m: float
     inverse_rest: NDArray[np.float64]
 
@@ -103,7 +110,7 @@ def build_pyramid(anchor: Anchor, objects: Sequence[WorldObject] = ()) -> SplatP
         anchor.instance,
         body_of,
     )
-    level = _Level(*rows, voxel[order], cell)
+    level = _Level(rows[0], rows[1], voxel[order], cell)
     levels = [level]
     for _ in range(LEVELS - 1):
         levels.append(_coarsen(levels[-1]))
@@ -113,6 +120,9 @@ def build_pyramid(anchor: Anchor, objects: Sequence[WorldObject] = ()) -> SplatP
     for depth, level in enumerate(levels):
         _place(level.splats, level.attributes, level.cell, start[:, depth], geometry, attributes)
     sphere, cone = _cell_bounds(start, geometry)
+    first_point = np.flatnonzero(np.concatenate([[True], cell[1:] != cell[:-1]]))
+    group = key[first_point] // _CELLS_PER_GROUP
+    group_start = np.flatnonzero(np.concatenate([[True], group[1:] != group[:-1], [True]]))
     return SplatPyramid(
         geometry=geometry,
         attributes=attributes,
@@ -120,6 +130,8 @@ def build_pyramid(anchor: Anchor, objects: Sequence[WorldObject] = ()) -> SplatP
         cell_cone=cone,
         cell_body=attributes[start[:, 0], 3].copy(),
         cell_start=start,
+        group_start=group_start.astype(np.int32),
+        group_sphere=_group_spheres(group_start, sphere),
         spacing_m=spacing,
         inverse_rest=np.reshape([invert_rigid(item.rest_pose) for item in objects], (-1, 4, 4)),
     )
@@ -148,14 +160,14 @@ def _body_lookup(instance: NDArray[np.int32], objects: Sequence[WorldObject]) ->
 
 @numba.njit(cache=True, nogil=True)
 def _voxels_and_keys(points: Any, normals: Any, instance: Any, body_of: Any, per_metre: Any) -> Any:
-    """Packed voxel in its cube, and sort key by body, cube and facing, of each point."""
+    """Packed voxel in its cube, and sort key by group, cube and facing, of each point."""
     voxel = np.empty(len(points), np.int32)
     key = np.empty(len(points), np.int64)
     low, high = points[0].copy(), points[0].copy()
     for i in range(len(points)):
         for a in range(3):
             low[a], high[a] = min(low[a], points[i, a]), max(high[a], points[i, a])
-    extent = ((high - low) * per_metre).astype(np.int64) // CELL + 1
+    extent = ((high - low) * per_metre).astype(np.int64) // (CELL * GROUP) + 1
     for i in range(len(points)):
         x = np.int64((points[i, 0] - low[0]) * per_metre)
         y = np.int64((points[i, 1] - low[1]) * per_metre)
@@ -172,8 +184,10 @@ def _voxels_and_keys(points: Any, normals: Any, instance: Any, body_of: Any, per
         else:
             facing = 4 + (nz > 0)
         body = np.int64(body_of[instance[i]] if instance[i] > 0 else 0)
-        cube = ((body * extent[2] + z // CELL) * extent[1] + y // CELL) * extent[0] + x // CELL
-        key[i] = cube * 7 + facing
+        x, y, z = x // CELL, y // CELL, z // CELL
+        group = ((body * extent[2] + z // GROUP) * extent[1] + y // GROUP) * extent[0] + x // GROUP
+        cube = ((z % GROUP) * GROUP + y % GROUP) * GROUP + x % GROUP
+        key[i] = group * _CELLS_PER_GROUP + cube * 7 + facing
     return voxel, key
 
 
@@ -335,3 +349,24 @@ def _cell_bounds(start: Any, geometry: Any) -> Any:
         else:
             cones[c, 3], cones[c, 4], cones[c, 5] = 0.0, 0.0, np.inf
     return spheres, cones
+
+
+@numba.njit(cache=True, nogil=True)
+def _group_spheres(start: Any, spheres: Any) -> Any:
+    """Spheres around the spheres of the cells of each group."""
+    out = np.empty((len(start) - 1, 4), np.float32)
+    for g in range(len(start) - 1):
+        first, end = start[g], start[g + 1]
+        for a in range(3):
+            total = 0.0
+            for c in range(first, end):
+                total += spheres[c, a]
+            out[g, a] = total / (end - first)
+        reach = 0.0
+        for c in range(first, end):
+            squared = 0.0
+            for a in range(3):
+                squared += (spheres[c, a] - out[g, a]) ** 2
+            reach = max(reach, np.sqrt(squared) + spheres[c, 3])
+        out[g, 3] = reach * 1.001
+    return out

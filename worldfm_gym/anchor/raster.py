@@ -177,7 +177,7 @@ def body_transforms(
 
 @numba.njit(cache=True, nogil=True, inline="always")
 def _copy(a: Any, out: Any) -> None:
-    """out = a; assigning a slice takes Numba seconds to compile."""
+    """Copy [3, 4]; assigning a slice takes Numba seconds to compile."""
     for i in range(3):
         for j in range(4):
             out[i, j] = a[i, j]
@@ -239,11 +239,11 @@ def _render_torch(pyramids: Sequence[SplatPyramid], task: RasterTask) -> RasterI
         )
         winners.append(winner.numpy())
         depths.append(depth.numpy())
-    winner = np.stack(winners)
-    drawn = winner >= 0
+    won = np.stack(winners)
+    drawn = won >= 0
 
     def pick(values: Any, nothing: Any) -> Any:
-        per_scene = [values(pyramids[s])[w] for s, w in zip(task.scene, winner, strict=True)]
+        per_scene = [values(pyramids[s])[w] for s, w in zip(task.scene, won, strict=True)]
         mask = drawn[..., None] if per_scene[0].ndim == 3 else drawn
         return np.where(mask, np.stack(per_scene), np.array(nothing, per_scene[0].dtype))
 

@@ -69,55 +69,78 @@ def _from_bits(typing_context: Any, value: Any) -> Any:
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
+def _side_planes(k: Any, band: Any) -> Any:
+    """Unit inward normals (a, b) of the band's left, right, top and bottom planes, [4, 2].
+
+    A camera-frame point is inside where a·x + b·z ≥ 0 (left, right), a·y + b·z ≥ 0 (top, bottom).
+    """
+    planes = np.empty((4, 2), np.float32)
+    planes[0, 0], planes[0, 1] = k[0], k[2] - np.float32(band[0])
+    planes[1, 0], planes[1, 1] = -k[0], np.float32(band[1]) - k[2]
+    planes[2, 0], planes[2, 1] = k[1], k[3]
+    planes[3, 0], planes[3, 1] = -k[1], np.float32(band[2]) - k[3]
+    for i in range(4):
+        norm = np.sqrt(planes[i, 0] * planes[i, 0] + planes[i, 1] * planes[i, 1])
+        planes[i, 0], planes[i, 1] = planes[i, 0] / norm, planes[i, 1] / norm
+    return planes
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _outside_view(x: Any, y: Any, z: Any, reach: Any, planes: Any, pixel: Any) -> Any:
+    """Whether no splat inside a sphere can cover a pixel of the band."""
+    # A splat covers at least one pixel, so the sphere is widened by a pixel at its far side.
+    side = -(reach + (z + reach) * pixel)
+    return (
+        z + reach < _NEAR
+        or planes[0, 0] * x + planes[0, 1] * z < side
+        or planes[1, 0] * x + planes[1, 1] * z < side
+        or planes[2, 0] * y + planes[2, 1] * z < side
+        or planes[3, 0] * y + planes[3, 1] * z < side
+    )
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def _visible_cells(
-    sphere: Any, cone: Any, body: Any, m: Any, k: Any, band: Any, levels: Any, found: Any, view: Any
+    cells: Any, m: Any, k: Any, band: Any, levels: Any, found: Any, view: Any
 ) -> int:
     """Cells that may show in the band: `found` gets (cell, level), `view` (x, y, z, nearest z)."""
-    u0, u1, height = np.float32(band[0]), np.float32(band[1]), np.float32(band[2])
-    fx, fy, cx, cy = k[0], k[1], k[2], k[3]
-    # Side planes as (a, b) of a·x + b·z ≥ 0, unit normals, pointing inwards.
-    al, bl, ar, br = fx, cx - u0, -fx, u1 - cx
-    at, bt, ab, bb = fy, cy, -fy, height - cy
-    nl, nr = _ONE / np.sqrt(al * al + bl * bl), _ONE / np.sqrt(ar * ar + br * br)
-    nt, nb = _ONE / np.sqrt(at * at + bt * bt), _ONE / np.sqrt(ab * ab + bb * bb)
-    pixel = _ONE / min(fx, fy)
+    sphere, cone, body, group_start, group_sphere = cells
+    planes, pixel = _side_planes(k, band), _ONE / min(k[0], k[1])
     count = 0
-    for c in range(len(sphere)):
-        i = body[c]
-        px, py, pz = sphere[c, 0], sphere[c, 1], sphere[c, 2]
-        z = ((m[i, 2, 0] * px + m[i, 2, 1] * py) + m[i, 2, 2] * pz) + m[i, 2, 3]
-        reach = sphere[c, 3] + _SKIN
-        if z + reach < _NEAR:
-            continue
+    for g in range(len(group_sphere)):
+        i = body[group_start[g]]
+        px, py, pz = group_sphere[g, 0], group_sphere[g, 1], group_sphere[g, 2]
         x = ((m[i, 0, 0] * px + m[i, 0, 1] * py) + m[i, 0, 2] * pz) + m[i, 0, 3]
         y = ((m[i, 1, 0] * px + m[i, 1, 1] * py) + m[i, 1, 2] * pz) + m[i, 1, 3]
-        # A splat covers at least one pixel, so the sphere is widened by a pixel at its far side.
-        side = -(reach + (z + reach) * pixel)
-        if (
-            (al * x + bl * z) * nl < side
-            or (ar * x + br * z) * nr < side
-            or (at * y + bt * z) * nt < side
-            or (ab * y + bb * z) * nb < side
-        ):
+        z = ((m[i, 2, 0] * px + m[i, 2, 1] * py) + m[i, 2, 2] * pz) + m[i, 2, 3]
+        if _outside_view(x, y, z, group_sphere[g, 3] + _SKIN, planes, pixel):
             continue
-        squared = (x * x + y * y) + z * z
-        ax, ay, az = cone[c, 0], cone[c, 1], cone[c, 2]
-        along = (
-            ((m[i, 0, 0] * ax + m[i, 0, 1] * ay) + m[i, 0, 2] * az) * x
-            + ((m[i, 1, 0] * ax + m[i, 1, 1] * ay) + m[i, 1, 2] * az) * y
-            + ((m[i, 2, 0] * ax + m[i, 2, 1] * ay) + m[i, 2, 2] * az) * z
-        )
-        across = np.sqrt(max(squared - along * along, _ZERO))
-        if along * cone[c, 3] - across * cone[c, 4] > cone[c, 5] + _SKIN:
-            continue
-        distance = np.sqrt(squared)
-        level = 0
-        for j in range(len(levels)):
-            level += distance >= levels[j]
-        found[count, 0], found[count, 1] = c, level
-        view[count, 0], view[count, 1], view[count, 2] = x, y, z
-        view[count, 3] = max(z - reach, _NEAR)
-        count += 1
+        for c in range(group_start[g], group_start[g + 1]):
+            px, py, pz = sphere[c, 0], sphere[c, 1], sphere[c, 2]
+            x = ((m[i, 0, 0] * px + m[i, 0, 1] * py) + m[i, 0, 2] * pz) + m[i, 0, 3]
+            y = ((m[i, 1, 0] * px + m[i, 1, 1] * py) + m[i, 1, 2] * pz) + m[i, 1, 3]
+            z = ((m[i, 2, 0] * px + m[i, 2, 1] * py) + m[i, 2, 2] * pz) + m[i, 2, 3]
+            reach = sphere[c, 3] + _SKIN
+            if _outside_view(x, y, z, reach, planes, pixel):
+                continue
+            squared = (x * x + y * y) + z * z
+            ax, ay, az = cone[c, 0], cone[c, 1], cone[c, 2]
+            along = (
+                ((m[i, 0, 0] * ax + m[i, 0, 1] * ay) + m[i, 0, 2] * az) * x
+                + ((m[i, 1, 0] * ax + m[i, 1, 1] * ay) + m[i, 1, 2] * az) * y
+                + ((m[i, 2, 0] * ax + m[i, 2, 1] * ay) + m[i, 2, 2] * az) * z
+            )
+            across = np.sqrt(max(squared - along * along, _ZERO))
+            if along * cone[c, 3] - across * cone[c, 4] > cone[c, 5] + _SKIN:
+                continue
+            distance = np.sqrt(squared)
+            level = 0
+            for j in range(len(levels)):
+                level += distance >= levels[j]
+            found[count, 0], found[count, 1] = c, level
+            view[count, 0], view[count, 1], view[count, 2] = x, y, z
+            view[count, 3] = max(z - reach, _NEAR)
+            count += 1
     return count
 
 
@@ -128,7 +151,8 @@ def _front_to_back(view: Any, count: int) -> Any:
     shell = np.empty(count, np.uint8)
     for i in range(count):
         # Shells of an eighth of a metre, the last one for the rest.
-        shell[i] = np.uint8(min(np.int32(view[i, 3] * np.float32(8)), _SHELLS - 1))
+        nearest: Any = np.int32(view[i, 3] * np.float32(8))
+        shell[i] = np.uint8(min(nearest, _SHELLS - 1))
         start[shell[i] + 1] += 1
     for s in range(_SHELLS):
         start[s + 1] += start[s]
@@ -146,15 +170,17 @@ def _tile_rect(x: Any, y: Any, z: Any, reach: Any, k: Any, band: Any) -> Any:
     if low < np.float32(0.25):
         return -1, 0, 0, 0
     x0, x1, y0, y1 = x - reach, x + reach, y - reach, y + reach
-    u_low = k[0] * (x0 / (low if x0 < _ZERO else high)) + k[2]
+    u_low: Any = k[0] * (x0 / (low if x0 < _ZERO else high)) + k[2]
     u_high = k[0] * (x1 / (high if x1 < _ZERO else low)) + k[2]
     v_low = k[1] * (y0 / (low if y0 < _ZERO else high)) + k[3]
     v_high = k[1] * (y1 / (high if y1 < _ZERO else low)) + k[3]
+    left, right = int(u_low) - 2, int(u_high) + 2
+    top, bottom = int(v_low) - 2, int(v_high) + 2
     return (
-        (max(np.int64(u_low) - 2, band[0]) - band[0]) // _TILE,
-        (min(np.int64(u_high) + 2, band[1] - 1) - band[0]) // _TILE,
-        max(np.int64(v_low) - 2, 0) // _TILE,
-        min(np.int64(v_high) + 2, band[2] - 1) // _TILE,
+        (max(left, band[0]) - band[0]) // _TILE,
+        (min(right, band[1] - 1) - band[0]) // _TILE,
+        max(top, 0) // _TILE,
+        min(bottom, band[2] - 1) // _TILE,
     )
 
 
@@ -259,21 +285,13 @@ def _splat(
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def _draw_cells(
-    geometry: Any,
-    start: Any,
-    sphere: Any,
-    cone: Any,
-    body: Any,
-    m: Any,
-    k: Any,
-    levels: Any,
-    band: Any,
-    buffer: Any,
+    geometry: Any, start: Any, cells: Any, m: Any, k: Any, levels: Any, band: Any, buffer: Any
 ) -> None:
     """Cull, order, test for occlusion and splat the cells of one band."""
+    sphere, _, body, _, _ = cells
     found = np.empty((len(sphere), 2), np.int32)
     view = np.empty((len(sphere), 4), np.float32)
-    count = _visible_cells(sphere, cone, body, m, k, band, levels, found, view)
+    count = _visible_cells(cells, m, k, band, levels, found, view)
     order = _front_to_back(view, count)
     tiles = (buffer.shape[0] // _TILE, buffer.shape[1] // _TILE)
     farthest = np.full(tiles, _EMPTY >> 32)
@@ -363,7 +381,7 @@ def _resolve(
 
 
 def address_table(pyramid: SplatPyramid) -> NDArray[np.int64]:
-    """Sizes and addresses that let one compiled call draw many pyramids, int64 [9].
+    """Sizes and addresses that let one compiled call draw many pyramids, int64 [12].
 
     The addresses hold as long as the pyramid's arrays live.
     """
@@ -374,28 +392,36 @@ def address_table(pyramid: SplatPyramid) -> NDArray[np.int64]:
         pyramid.cell_cone,
         pyramid.cell_body,
         pyramid.cell_start,
+        pyramid.group_start,
+        pyramid.group_sphere,
     )
-    sizes = [len(pyramid), len(pyramid.cell_sphere), pyramid.cell_start.shape[1]]
+    groups, levels = len(pyramid.group_sphere), pyramid.cell_start.shape[1]
+    sizes = [len(pyramid), len(pyramid.cell_sphere), groups, levels]
     return np.array(sizes + [array.ctypes.data for array in arrays], np.int64)
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def _draw_band(table: Any, m: Any, k: Any, levels: Any, band: Any, out: Any) -> None:
     """Draw one band of one camera; `table` holds sizes and addresses of one pyramid's arrays."""
-    splats, cells = table[0], table[1]
-    geometry = numba.carray(_pointer(table[3]), (-(-splats // BLOCK), 8, BLOCK), np.float32)
-    attributes = numba.carray(_pointer(table[4]), (splats, 4), np.int32)
-    sphere = numba.carray(_pointer(table[5]), (cells, 4), np.float32)
-    cone = numba.carray(_pointer(table[6]), (cells, 6), np.float32)
-    body = numba.carray(_pointer(table[7]), (cells,), np.int32)
-    start = numba.carray(_pointer(table[8]), (cells, table[2]), np.int32)
+    splats, count, groups = table[0], table[1], table[2]
+    blocks = -(-splats // BLOCK)
+    geometry = numba.carray(_pointer(table[4]), (blocks, 8, BLOCK), np.float32)
+    attributes = numba.carray(_pointer(table[5]), (splats, 4), np.int32)
+    cells = (
+        numba.carray(_pointer(table[6]), (count, 4), np.float32),
+        numba.carray(_pointer(table[7]), (count, 6), np.float32),
+        numba.carray(_pointer(table[8]), (count,), np.int32),
+        numba.carray(_pointer(table[10]), (groups + 1,), np.int32),
+        numba.carray(_pointer(table[11]), (groups, 4), np.float32),
+    )
+    start = numba.carray(_pointer(table[9]), (count, table[3]), np.int32)
     # Whole tiles and room for a last SIMD store. What is outside the image stays at key 0: it takes
     # no splat and never counts as far.
     rows, columns = band[2], band[1] - band[0]
     padded = (-(-rows // _TILE) * _TILE, (-(-columns // _TILE) + 1) * _TILE)
     buffer = np.zeros(padded, np.int64)
     buffer[:rows, :columns] = _EMPTY
-    _draw_cells(geometry, start, sphere, cone, body, m, k, levels, band, buffer)
+    _draw_cells(geometry, start, cells, m, k, levels, band, buffer)
     _resolve(geometry, attributes, m, k, band, buffer, out)
 
 
@@ -416,7 +442,7 @@ def draw(
     Args:
         first: First task; task t is band ``t % T`` of camera ``t // T``.
         step: Distance to the next task.
-        tables: Sizes and addresses per scene (`address_table`), int64 [S, 9].
+        tables: Sizes and addresses per scene (`address_table`), int64 [S, 12].
         scene: Scene of each camera, int64 [B].
         bodies: Rest-to-camera transforms, float32 [B, K + 1, 3, 4].
         intrinsics: (fx, fy, cx, cy), float32 [B, 4].

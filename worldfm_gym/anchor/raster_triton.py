@@ -38,7 +38,7 @@ _PIXELS = 256  # pixels a program of `_resolve` writes
 
 
 @triton.jit
-def _camera_point(m, x, y, z):
+def _camera_point(m, x, y, z):  # type: ignore[no-untyped-def]
     """Transform points by the 3×4 matrices at pointers `m`, in the oracle's order."""
     return (
         ((tl.load(m) * x + tl.load(m + 1) * y) + tl.load(m + 2) * z) + tl.load(m + 3),
@@ -48,7 +48,7 @@ def _camera_point(m, x, y, z):
 
 
 @triton.jit
-def _camera_direction(m, x, y, z):
+def _camera_direction(m, x, y, z):  # type: ignore[no-untyped-def]
     """Rotate directions by the 3×4 matrices at pointers `m`."""
     return (
         (tl.load(m) * x + tl.load(m + 1) * y) + tl.load(m + 2) * z,
@@ -57,8 +57,11 @@ def _camera_direction(m, x, y, z):
     )
 
 
-@triton.jit
-def _select_cells(
+_SIZES = ["bodies_per_camera", "width", "height", "work_size"]  # no kernel for each value
+
+
+@triton.jit(do_not_specialize=_SIZES)
+def _select_cells(  # type: ignore[no-untyped-def]
     sphere, cone, cell_body, cell_start, first_cell, scene, bodies, bodies_per_camera,
     intrinsics, levels, width, height, work, work_count, work_size,
     CELLS: tl.constexpr,
@@ -110,7 +113,7 @@ def _select_cells(
 
 
 @triton.jit
-def _side(a, na, nz, inverse_z, focal, center, radius):
+def _side(a, na, nz, inverse_z, focal, center, radius):  # type: ignore[no-untyped-def]
     """First and last pixel (float) that discs cover along one image axis."""
     tangent = a * inverse_z
     along = na - tangent * nz
@@ -120,8 +123,8 @@ def _side(a, na, nz, inverse_z, focal, center, radius):
     return tl.ceil(middle - half), tl.floor(middle + half)
 
 
-@triton.jit
-def _splat(
+@triton.jit(do_not_specialize=_SIZES)
+def _splat(  # type: ignore[no-untyped-def]
     geometry, first_block, scene, bodies, bodies_per_camera, intrinsics, width, height,
     work, work_count, work_size, keys,
     LANES: tl.constexpr, SHARES: tl.constexpr,
@@ -177,8 +180,8 @@ def _splat(
                     tl.atomic_min(target, key, mask=inside & (key < current))
 
 
-@triton.jit
-def _resolve(
+@triton.jit(do_not_specialize=_SIZES[:3])
+def _resolve(  # type: ignore[no-untyped-def]
     geometry, attributes, first_block, first_splat, scene, bodies, bodies_per_camera, intrinsics,
     width, height, keys, rgb, depth, instance, provenance, index,
     PIXELS: tl.constexpr,

@@ -176,9 +176,7 @@ def test_points_outside_the_view_are_not_looked_at(pyramid: SplatPyramid) -> Non
         )
         counts.append(
             _visible_cells(
-                p.cell_sphere,
-                p.cell_cone,
-                p.cell_body,
+                (p.cell_sphere, p.cell_cone, p.cell_body, p.group_start, p.group_sphere),
                 camera.w2c[:, None, :3].astype(np.float32)[0],
                 camera.intrinsics[0].astype(np.float32),
                 np.array([0, 64, 64]),

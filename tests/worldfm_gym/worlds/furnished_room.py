@@ -87,7 +87,7 @@ def _shell(b: SceneBuilder) -> None:
 
 
 def distance_to_surface(scene: Scene, points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Distance from world points [N, 3] to the nearest primitive's surface, by the shared source."""
+    """Distance from world points [N, 3] to the nearest surface, by the shared source."""
     from worldfm_gym.worlds.raycast.geometry import signed_distance
 
     best = np.full(len(points), np.inf)

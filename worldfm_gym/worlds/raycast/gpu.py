@@ -62,7 +62,8 @@ def _plane(pose, a, b, c):  # type: ignore[no-untyped-def]
     return nx, ny, nz, -offset
 
 
-@triton.jit
+# Sizes that differ from call to call must not each get a kernel of their own.
+@triton.jit(do_not_specialize=["across", "tiles", "capacity"])
 def _cull_kernel(  # type: ignore[no-untyped-def]
     prims, first_prim, scene, poses, lenses, lists, counts, across, tiles, capacity
 ):  # fmt: skip
@@ -103,7 +104,7 @@ def _cull_kernel(  # type: ignore[no-untyped-def]
     tl.store(counts + program, kept)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["across", "tiles", "capacity", "width", "height"])
 def _render_kernel(  # type: ignore[no-untyped-def]
     prims, kinds, lights, grid_f, grid_i, near_start, near_items, shadow_start, shadow_items,
     scene, poses, lenses, lists, counts, rgb, depth, instance,
@@ -209,9 +210,12 @@ def render_scenes(
     rgb = torch.empty((batch, height, width, 3), dtype=torch.uint8, device=device)
     depth = torch.empty((batch, height, width), dtype=torch.float32, device=device)
     instance = torch.empty((batch, height, width), dtype=torch.int32, device=device)
-    at_once = max(1, min(batch, _LIST_BYTES // (4 * tiles * scenes.most_prims)))
-    lists = torch.empty(at_once * tiles * scenes.most_prims, dtype=torch.int32, device=device)
-    counts = torch.empty(at_once * tiles, dtype=torch.int32, device=device)
+    # A multiple of 16 keeps every part of the images as aligned as the whole.
+    at_once = max(16, _LIST_BYTES // (4 * tiles * scenes.most_prims) // 16 * 16)
+    lists = torch.empty(
+        min(at_once, batch) * tiles * scenes.most_prims, dtype=torch.int32, device=device
+    )
+    counts = torch.empty(min(at_once, batch) * tiles, dtype=torch.int32, device=device)
     # Contraction to fused multiply-add would round differently from the CPU.
     options: dict[str, Any] = {
         "num_warps": _WARPS,
