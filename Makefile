@@ -47,11 +47,13 @@ $(BIN)/python:
 
 $(VENV)/.demo: $(NEEDS) | $(BIN)/python
 	$(PIP) -e .
+	$(BIN)/worldfm-gym warmup
 	@touch $@
 
 $(VENV)/.dev: $(NEEDS) | $(BIN)/python
 	.ci/debian-packages test $(PYTHON)
 	$(PIP) -e '.[dev]'
+	$(BIN)/worldfm-gym warmup
 	@touch $@ $(VENV)/.demo
 
 $(VENV)/.bench: $(NEEDS) | $(BIN)/python

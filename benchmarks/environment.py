@@ -17,8 +17,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-os.environ.setdefault("NUMBA_THREADING_LAYER", "omp")
-
 import numpy as np
 from hardware import describe, table
 

@@ -9,11 +9,8 @@ their free floor. Each picture is compared with the torch oracle in the same run
 from __future__ import annotations
 
 import argparse
-import os
 import time
 from collections.abc import Callable
-
-os.environ.setdefault("NUMBA_THREADING_LAYER", "omp")
 
 import numpy as np
 from hardware import describe, table

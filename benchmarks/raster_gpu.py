@@ -9,10 +9,7 @@ events: the whole call, uploads of the camera poses included.
 from __future__ import annotations
 
 import argparse
-import os
 import time
-
-os.environ.setdefault("NUMBA_THREADING_LAYER", "omp")
 
 import numpy as np
 import torch

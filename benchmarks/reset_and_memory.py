@@ -7,10 +7,7 @@ from __future__ import annotations
 
 import argparse
 import gc
-import os
 import time
-
-os.environ.setdefault("NUMBA_THREADING_LAYER", "omp")
 
 import gymnasium
 import numpy as np

@@ -156,11 +156,26 @@ class Info:
         run_info_command(self)
 
 
+@dataclass(kw_only=True)
+class Warmup:
+    """Compile all kernels now, once, so that the first world need not wait for them.
+
+    Takes about a minute on two cores; the result is kept for later runs.
+    """
+
+    def run(self) -> None:
+        """Run the command."""
+        from worldfm_agents.warm_up import warm_up
+
+        print(f"kernels are ready ({warm_up():.0f} s)")
+
+
 _Command = (
     Annotated[Demo, tyro.conf.subcommand("demo")]
     | Annotated[Build, tyro.conf.subcommand("build")]
     | Annotated[Rollout, tyro.conf.subcommand("rollout")]
     | Annotated[Info, tyro.conf.subcommand("info")]
+    | Annotated[Warmup, tyro.conf.subcommand("warmup")]
 )
 
 

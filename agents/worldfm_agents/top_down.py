@@ -12,7 +12,7 @@ from worldfm_gym.errors import ConfigError
 from worldfm_gym.worlds.world import World
 
 _CUT_M = 1.7  # what hangs higher (ceilings, lamps) would hide the floor plan
-_CELL_M = 0.05
+_CELL_M = 0.05  # or the distance between points, where that is larger
 _MARGIN_M = 0.25
 _TRIM_PERCENT = 0.05  # stray points of a scan, per side
 _PAPER = (24, 25, 28)
@@ -105,17 +105,18 @@ class TopDownMap:
         """Topmost point color of each cell below the cut, shaded where the way is blocked."""
         v, u = np.indices((height, width)) + 0.5
         uv = np.stack([u, height - v], axis=-1)
+        cell_m = max(_CELL_M, 2.02 * float(np.median(world.anchor.radius)))
         centers = self._origin_xy + uv / self._px_per_m  # world xy of every pixel [H, W, 2]
-        cells = np.ceil(np.array([width, height]) / self._px_per_m / _CELL_M).astype(np.int64)
+        cells = np.ceil(np.array([width, height]) / self._px_per_m / cell_m).astype(np.int64)
         picture = np.full((cells[1], cells[0], 3), _PAPER, np.uint8)
         points = world.anchor.points
         below = np.flatnonzero(points[:, 2] < _CUT_M)
         below = below[np.argsort(points[below, 2], kind="stable")]
-        at = np.floor((points[below, :2] - self._origin_xy) / _CELL_M).astype(np.int64)
+        at = np.floor((points[below, :2] - self._origin_xy) / cell_m).astype(np.int64)
         inside = ((at >= 0) & (at < cells)).all(axis=1)
         # Of several writes to one cell the last, the highest point, stays.
         picture[at[inside, 1], at[inside, 0]] = world.anchor.colors[below[inside]]
-        index = np.minimum(((centers - self._origin_xy) / _CELL_M).astype(np.int64), cells - 1)
+        index = np.minimum(((centers - self._origin_xy) / cell_m).astype(np.int64), cells - 1)
         plan = picture[index[..., 1], index[..., 0]]
         if world.nav is not None:
             row, column = world.nav.image_pixel(centers)

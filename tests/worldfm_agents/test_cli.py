@@ -162,3 +162,8 @@ def test_help_of_every_command_is_there_and_needs_nothing_heavy() -> None:
         assert run.returncode == 0, run.stderr
         assert "usage: worldfm-gym" in run.stdout
         assert "heavy: []" in run.stdout
+
+
+def test_warmup_compiles_what_environments_use(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["warmup"])
+    assert "kernels are ready" in capsys.readouterr().out

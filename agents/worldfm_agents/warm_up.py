@@ -1,0 +1,49 @@
+"""Warm-up: compile every kernel once and keep it, so that the first world need not wait."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+
+def warm_up() -> float:
+    """Compile what environments on procedural and photo worlds use, in two processes.
+
+    Numba keeps the result beside the package, or in NUMBA_CACHE_DIR.
+
+    Returns:
+        Seconds it took; a few if everything was compiled already.
+    """
+    started = time.perf_counter()
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        for job in [pool.submit(_draw_a_scene), pool.submit(_walk_in_a_photo)]:
+            job.result()
+    return time.perf_counter() - started
+
+
+def _draw_a_scene() -> None:
+    """Ray casting, sampling and the kernels of building a world."""
+    from worldfm_gym import make_world
+
+    world = make_world("rooms", seed=0, spacing_m=0.3, references=1)
+    assert world.pyramid.spacing_m > 0
+
+
+def _walk_in_a_photo() -> None:
+    """Navigation, collision, the raster and the sensors of both environments."""
+    import gymnasium as gym
+
+    from worldfm_gym import AgentBody, make_world
+    from worldfm_gym.data import GARAGE
+
+    world = make_world(GARAGE, body=AgentBody(radius_m=0.1, height_m=0.4, step_height_m=0.05))
+    walk = gym.make("WorldFM/PointNav-v0", world=world, goal_distance_m=(0.3, 9.0))
+    fly = gym.make("WorldFM/FreeCamera-v0", world=world)
+    for env in (walk, fly):
+        env.reset(seed=0)
+        env.action_space.seed(0)
+        env.step(1 if env is walk else env.action_space.sample())
+        env.close()
+    nav = world.require_nav()
+    nav.shortest_path(*nav.random_point(walk.unwrapped.np_random, count=2))
