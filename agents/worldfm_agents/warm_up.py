@@ -25,9 +25,10 @@ def warm_up() -> float:
 def _draw_a_scene() -> None:
     """Ray casting, sampling and the kernels of building a world."""
     from worldfm_gym import make_world
+    from worldfm_gym.anchor.pyramid import build_pyramid
 
     world = make_world("rooms", seed=0, spacing_m=0.3, references=1)
-    assert world.pyramid.spacing_m > 0
+    build_pyramid(world.anchor, world.objects)
 
 
 def _walk_in_a_photo() -> None:
