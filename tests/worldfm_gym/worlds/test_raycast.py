@@ -15,7 +15,7 @@ from numba import njit
 
 from tests.worldfm_gym.worlds.furnished_room import cameras, distance_to_surface, furnished_room
 from worldfm_gym.camera import Camera, look_at
-from worldfm_gym.worlds.raycast import camera_arrays, geometry, noise, render_scene
+from worldfm_gym.worlds.raycast import camera_arrays, geometry, materials, noise, render_scene
 from worldfm_gym.worlds.raycast.cpu import render_packed
 from worldfm_gym.worlds.raycast.packing import concatenate, pack_scene
 from worldfm_gym.worlds.raycast.single_source import numba_compiler
@@ -31,6 +31,14 @@ def builder() -> SceneBuilder:
 
 def built(b: SceneBuilder, ambient: float = 0.3) -> Scene:
     return b.build(ambient=[ambient] * 3, floor_rects=[], height=3.0)
+
+
+def test_the_shared_source_numbers_materials_and_shapes_as_scenes_do() -> None:
+    """Shared functions need plain integers, so these stand twice."""
+    assert {m.name: getattr(materials, m.name) for m in Material} == {
+        m.name: int(m) for m in Material
+    }
+    assert {s.name: getattr(geometry, s.name) for s in Shape} == {s.name: int(s) for s in Shape}
 
 
 def mesh_of(scene: Scene, j: int) -> Any:
