@@ -1,0 +1,1 @@
+"""Training of frame models: samples from procedural worlds, three stages, evaluation."""
