@@ -33,6 +33,10 @@ class RendererError(WorldFMError, ValueError):
     """A renderer can't be made: unknown name, or a world that it can't draw."""
 
 
+class FrameModelError(WorldFMError, ValueError):
+    """A frame model can't be built, loaded or asked for an image of that size."""
+
+
 class SimulatorError(WorldFMError, ValueError):
     """Worlds, agents, object motion or a state that a simulator was given don't fit together."""
 

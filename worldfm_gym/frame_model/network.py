@@ -1,0 +1,198 @@
+"""FrameDiT: the diffusion transformer that draws a view from noise, its anchor and references.
+
+Two streams run through the same blocks. The *target stream* holds the patches of [noisy image ‖
+conditioning], stacked on channels. The *reference stream* holds the patches of one reference,
+without noise or time, and sees only itself, so its keys and values depend on nothing but the
+reference: they are computed once and read by every later frame. Convolutions at half resolution
+before and after the blocks see the anchor's and the warped references' every pixel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from worldfm_gym.frame_model.attention import Rotary, attend, project, rotary_of_rays, rotate
+from worldfm_gym.frame_model.conditioning import (
+    CONDITIONING_CHANNELS,
+    NOISE_CHANNELS,
+    REFERENCE_CHANNELS,
+    pixel_rays,
+)
+from worldfm_gym.frame_model.config import FrameModelConfig
+
+_TIME_CHANNELS = 128
+
+
+@dataclass(frozen=True, slots=True)
+class KeysValues:
+    """What the target stream reads of references, for each of the L blocks.
+
+    Attributes:
+        keys: [L, B, N, heads, head_dim], rotated, not yet projected.
+        values: [L, B, N, heads, head_dim], not yet projected.
+    """
+
+    keys: Tensor
+    values: Tensor
+
+
+class Block(nn.Module):
+    """Attention and MLP, each with its input scaled and shifted and its output gated (adaLN)."""
+
+    def __init__(self, config: FrameModelConfig) -> None:
+        super().__init__()
+        width, hidden = config.width, config.width * config.mlp_ratio
+        self.heads = config.heads
+        self.qkv = nn.Linear(width, 3 * width)
+        self.query_norm = nn.RMSNorm(config.head_dim, eps=1e-6)
+        self.key_norm = nn.RMSNorm(config.head_dim, eps=1e-6)
+        self.out = nn.Linear(width, width)
+        self.up = nn.Linear(width, hidden)
+        self.down = nn.Linear(hidden, width)
+        self.table = nn.Parameter(torch.tensor([0.0, 0.0, 0.1] * 2)[:, None].repeat(1, width))
+
+    def forward(
+        self,
+        x: Tensor,  # [B, N, width]
+        modulation: Tensor,  # [B or 1, 6, width]
+        rotary: Rotary,
+        ref_keys: Tensor | None = None,  # [B, M, heads, head_dim]
+        ref_values: Tensor | None = None,
+        relative: Tensor | None = None,  # [B, R, 4, 4]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The next x, and the stream's own keys and values [B, N, heads, head_dim]."""
+        parts = (modulation + self.table).to(x.dtype).unsqueeze(-2).unbind(1)
+        shift1, scale1, gate1, shift2, scale2, gate2 = parts
+        q, k, v = self.qkv(_normed(x, shift1, scale1)).unflatten(-1, (3, self.heads, -1)).unbind(2)
+        q, k = rotate(self.query_norm(q), rotary), rotate(self.key_norm(k), rotary)
+        keys, values = k, v
+        if ref_keys is not None and ref_values is not None and relative is not None:
+            keys = torch.cat([k, project(ref_keys, relative)], dim=1)
+            values = torch.cat([v, project(ref_values, relative)], dim=1)
+        x = x + gate1 * self.out(attend(q, keys, values))
+        hidden = F.gelu(self.up(_normed(x, shift2, scale2)), approximate="tanh")
+        return x + gate2 * self.down(hidden), k, v
+
+
+class FrameDiT(nn.Module):
+    """The network; see the module's text. Works at any width and height that `patch` divides."""
+
+    def __init__(self, config: FrameModelConfig | None = None) -> None:
+        super().__init__()
+        self.config = c = config or FrameModelConfig()
+        cells = c.patch // 2
+        inputs = NOISE_CHANNELS + CONDITIONING_CHANNELS
+        self.stem = nn.Conv2d(4 * inputs, c.stem, 3, padding=1)
+        self.ref_stem = nn.Conv2d(4 * REFERENCE_CHANNELS, c.stem, 3, padding=1)
+        self.embed = nn.Conv2d(c.stem, c.width, cells, stride=cells)
+        self.ref_embed = nn.Conv2d(c.stem, c.width, cells, stride=cells)
+        self.time = nn.Sequential(
+            nn.Linear(_TIME_CHANNELS, c.width), nn.SiLU(), nn.Linear(c.width, 6 * c.width)
+        )
+        self.ref_modulation = nn.Parameter(torch.zeros(6, c.width))
+        self.blocks = nn.ModuleList(Block(c) for _ in range(c.depth))
+        self.final_norm = nn.LayerNorm(c.width, eps=1e-6)
+        self.to_cells = nn.Linear(c.width, cells * cells * c.detail)
+        self.head = nn.Conv2d(c.stem + c.detail, c.stem, 3, padding=1)
+        self.to_pixels = nn.Conv2d(c.stem, 4 * NOISE_CHANNELS, 3, padding=1)
+        self._initialize()
+
+    def _initialize(self) -> None:
+        """Small changes at first: an untrained network passes its conditioning on."""
+        for module in self.modules():
+            if isinstance(module, nn.Linear | nn.Conv2d):
+                nn.init.xavier_uniform_(module.weight.flatten(1))
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+        nn.init.normal_(self.to_pixels.weight, std=0.01)
+
+    def encode_references(self, images: Tensor, intrinsics: Tensor) -> KeysValues:
+        """Keys and values of references, each on its own, to be computed once and kept.
+
+        Args:
+            images: From `reference_channels`, [M, 5, h, w].
+            intrinsics: (fx, fy, cx, cy), [M, 4].
+
+        Returns:
+            Leading dimensions [L, M], h · w / patch² tokens.
+        """
+        features = F.gelu(self.ref_stem(F.pixel_unshuffle(images, 2)), approximate="tanh")
+        x = self.ref_embed(features).flatten(2).transpose(1, 2)
+        rotary = self._rotary(intrinsics, images)
+        modulation = self.ref_modulation[None]
+        kept = []
+        for block in self.blocks:
+            x, k, v = block(x, modulation, rotary)
+            kept.append((k, v))
+        keys, values = zip(*kept, strict=True)
+        return KeysValues(torch.stack(keys), torch.stack(values))
+
+    def forward(
+        self,
+        noisy: Tensor,
+        time: Tensor,
+        conditioning: Tensor,
+        intrinsics: Tensor,
+        memory: KeysValues | None = None,
+        relative: Tensor | None = None,
+    ) -> Tensor:
+        """Predict the clean image.
+
+        Args:
+            noisy: (1 − t) · clean + t · noise, [B, 4, H, W]: rgb and depth code.
+            time: t in (0, 1], [B].
+            conditioning: From `conditioning_channels`, [B, 9, H, W].
+            intrinsics: (fx, fy, cx, cy), [B, 4].
+            memory: Keys and values of R references for each target, [L, B, R · n, …]; None for 0.
+            relative: From `relative_projection`, [B, R, 4, 4].
+
+        Returns:
+            Clean rgb in [−1, 1] and depth code, float32 [B, 4, H, W].
+        """
+        inputs = F.pixel_unshuffle(torch.cat([noisy, conditioning], dim=1), 2)
+        features = F.gelu(self.stem(inputs), approximate="tanh")  # [B, stem, H/2, W/2]
+        grid = self.embed(features)
+        x = grid.flatten(2).transpose(1, 2)  # [B, N, width]
+        rotary = self._rotary(intrinsics, noisy)
+        modulation = self.time(_time_features(time).to(x.dtype)).unflatten(-1, (6, -1))
+        for i, block in enumerate(self.blocks):
+            if memory is None:
+                x, _, _ = block(x, modulation, rotary)
+            else:
+                x, _, _ = block(x, modulation, rotary, memory.keys[i], memory.values[i], relative)
+        cells = self.to_cells(self.final_norm(x)).transpose(1, 2).unflatten(2, grid.shape[2:])
+        detail = F.pixel_shuffle(cells, self.config.patch // 2)
+        features = F.gelu(self.head(torch.cat([features, detail], dim=1)), approximate="tanh")
+        change = F.pixel_shuffle(self.to_pixels(features), 2)
+        return change.float() + self._starting_point(conditioning)
+
+    def _rotary(self, intrinsics: Tensor, images: Tensor) -> Rotary:
+        """Rotary of the patches' central rays."""
+        patch = self.config.patch
+        rays = pixel_rays(intrinsics / patch, images.shape[2] // patch, images.shape[3] // patch)
+        return rotary_of_rays(rays.flatten(2).transpose(1, 2), self.config.head_dim)
+
+    @staticmethod
+    def _starting_point(conditioning: Tensor) -> Tensor:
+        """What the output is a change of: the warped references over the anchor, [B, 4, H, W]."""
+        anchor, depth_code, _, warped, confidence = conditioning.float().split(
+            [3, 1, 1, 3, 1], dim=1
+        )
+        return torch.cat([anchor + confidence * (warped - anchor), depth_code], dim=1)
+
+
+def _normed(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
+    """RMS norm, then scale and shift."""
+    return F.rms_norm(x, x.shape[-1:], eps=1e-6) * (1 + scale) + shift
+
+
+def _time_features(time: Tensor) -> Tensor:
+    """Sines and cosines of t, [B] to [B, _TIME_CHANNELS]."""
+    half = _TIME_CHANNELS // 2
+    steps = torch.arange(half, device=time.device, dtype=torch.float32) / half
+    angles = time.float()[:, None] * 1000.0 * torch.exp(-steps * 9.21)  # periods up to 10,000
+    return torch.cat([angles.cos(), angles.sin()], dim=-1)
