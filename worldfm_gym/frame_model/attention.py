@@ -58,9 +58,12 @@ def project(x: Tensor, relative: Tensor) -> Tensor:
     return torch.cat([x[..., :half], turned.flatten(-2).flatten(1, 2)], dim=-1)
 
 
-def attend(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-    """Softmax attention, [B, N, heads, d] over [B, M, heads, d], to [B, N, heads · d]."""
+def attend(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Softmax attention, [B, N, heads, d] over [B, M, heads, d], to [B, N, heads · d].
+
+    A `bias` [B, 1, 1, M] is added to the logits.
+    """
     mixed = torch.nn.functional.scaled_dot_product_attention(
-        queries.transpose(1, 2), keys.transpose(1, 2), values.transpose(1, 2)
+        queries.transpose(1, 2), keys.transpose(1, 2), values.transpose(1, 2), attn_mask=bias
     )
     return mixed.transpose(1, 2).flatten(2)

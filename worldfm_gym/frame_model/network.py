@@ -63,6 +63,7 @@ class Block(nn.Module):
         ref_keys: Tensor | None = None,  # [B, M, heads, head_dim]
         ref_values: Tensor | None = None,
         relative: Tensor | None = None,  # [B, R, 4, 4]
+        bias: Tensor | None = None,  # [B, 1, 1, N + M]
     ) -> tuple[Tensor, Tensor, Tensor]:
         """The next x, and the stream's own keys and values [B, N, heads, head_dim]."""
         parts = (modulation + self.table).to(x.dtype).unsqueeze(-2).unbind(1)
@@ -73,7 +74,7 @@ class Block(nn.Module):
         if ref_keys is not None and ref_values is not None and relative is not None:
             keys = torch.cat([k, project(ref_keys, relative)], dim=1)
             values = torch.cat([v, project(ref_values, relative)], dim=1)
-        x = x + gate1 * self.out(attend(q, keys, values))
+        x = x + gate1 * self.out(attend(q, keys, values, bias))
         hidden = F.gelu(self.up(_normed(x, shift2, scale2)), approximate="tanh")
         return x + gate2 * self.down(hidden), k, v
 
@@ -139,6 +140,7 @@ class FrameDiT(nn.Module):
         intrinsics: Tensor,
         memory: KeysValues | None = None,
         relative: Tensor | None = None,
+        log_weight: Tensor | None = None,
     ) -> Tensor:
         """Predict the clean image.
 
@@ -149,6 +151,8 @@ class FrameDiT(nn.Module):
             intrinsics: (fx, fy, cx, cy), [B, 4].
             memory: Keys and values of R references for each target, [L, B, R · n, …]; None for 0.
             relative: From `relative_projection`, [B, R, 4, 4].
+            log_weight: What is added to the attention logits of each reference, [B, R]; −inf leaves
+                it out. None is 0 for all.
 
         Returns:
             Clean rgb in [−1, 1] and depth code, float32 [B, 4, H, W].
@@ -159,11 +163,16 @@ class FrameDiT(nn.Module):
         x = grid.flatten(2).transpose(1, 2)  # [B, N, width]
         rotary = self._rotary(intrinsics, noisy)
         modulation = self.time(_time_features(time).to(x.dtype)).unflatten(-1, (6, -1))
+        bias = None
+        if memory is not None and log_weight is not None:
+            bias = _attention_bias(log_weight, x, memory.keys.shape[2])
         for i, block in enumerate(self.blocks):
             if memory is None:
                 x, _, _ = block(x, modulation, rotary)
             else:
-                x, _, _ = block(x, modulation, rotary, memory.keys[i], memory.values[i], relative)
+                x, _, _ = block(
+                    x, modulation, rotary, memory.keys[i], memory.values[i], relative, bias
+                )
         cells = self.to_cells(self.final_norm(x)).transpose(1, 2).unflatten(2, grid.shape[2:])
         detail = F.pixel_shuffle(cells, self.config.patch // 2)
         features = F.gelu(self.head(torch.cat([features, detail], dim=1)), approximate="tanh")
@@ -188,6 +197,13 @@ class FrameDiT(nn.Module):
 def _normed(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
     """RMS norm, then scale and shift."""
     return F.rms_norm(x, x.shape[-1:], eps=1e-6) * (1 + scale) + shift
+
+
+def _attention_bias(log_weight: Tensor, x: Tensor, ref_tokens: int) -> Tensor:
+    """Bias of the logits of the target's own tokens, 0, and of the references', [B, 1, 1, N + M]."""
+    of_tokens = log_weight.repeat_interleave(ref_tokens // log_weight.shape[1], dim=1)
+    bias = torch.cat([of_tokens.new_zeros(x.shape[:2]), of_tokens], dim=1)
+    return bias[:, None, None].to(x.dtype)
 
 
 def _time_features(time: Tensor) -> Tensor:

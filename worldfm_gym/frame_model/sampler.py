@@ -71,11 +71,12 @@ def bind(
     intrinsics: Tensor,
     memory: object = None,
     relative: Tensor | None = None,
+    log_weight: Tensor | None = None,
 ) -> Predict:
     """A network with everything but the noisy image and its time filled in."""
 
     def predict(noisy: Tensor, time: Tensor) -> Tensor:
-        clean: Tensor = network(noisy, time, conditioning, intrinsics, memory, relative)
+        clean: Tensor = network(noisy, time, conditioning, intrinsics, memory, relative, log_weight)
         return clean
 
     return predict
