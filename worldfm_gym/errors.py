@@ -37,12 +37,16 @@ class FrameModelError(WorldFMError, ValueError):
     """A frame model can't be built, loaded or asked for an image of that size."""
 
 
+class CheckpointError(WorldFMError, ValueError):
+    """A training checkpoint can't be read, or is not one of this stage and network."""
+
+
 class SimulatorError(WorldFMError, ValueError):
     """Worlds, agents, object motion or a state that a simulator was given don't fit together."""
 
 
 class ConfigError(WorldFMError, ValueError):
-    """An option of an environment has a value that it can't work with."""
+    """An option of an environment or of a command has a value that it can't work with."""
 
 
 class ActionError(WorldFMError, ValueError):
