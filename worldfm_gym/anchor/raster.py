@@ -14,8 +14,9 @@ Backends: ``"torch"`` is the oracle, ``"numba"`` the compiled CPU version, ``"tr
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numba
@@ -83,6 +84,35 @@ class AnchorRaster:
             self._tables = np.stack([address_table(p) for p in self.pyramids])
         elif backend != "torch":
             raise ValueError(f"backend must be 'torch', 'numba' or 'triton', got {backend!r}")
+
+    @property
+    def geometry(self) -> Any:
+        """Splats of the only scene as `SplatPyramid.geometry`, a tensor where they are drawn."""
+        (pyramid,) = self.pyramids
+        if self.backend == "triton":
+            return self._triton.geometry
+        import torch
+
+        return torch.from_numpy(pyramid.geometry)
+
+    def with_geometry(self, geometry: Any) -> AnchorRaster:
+        """A raster of V variants of the only scene, which share everything but their splats.
+
+        Args:
+            geometry: Splats of each variant, a float32 tensor like `geometry` with a leading
+                dimension, [V, ⌈M / BLOCK⌉, 8, BLOCK]. Those at NaN positions are not drawn; others
+                must stay within the bounding spheres of their cells.
+        """
+        (pyramid,) = self.pyramids
+        if self.backend != "triton":
+            variants = [replace(pyramid, geometry=g) for g in geometry.numpy()]
+            return AnchorRaster(variants, self.backend)
+        raster = copy.copy(self)
+        raster.pyramids = self.pyramids * len(geometry)
+        raster._objects = self._objects.repeat(len(geometry))
+        raster._level1_m = self._level1_m.repeat(len(geometry))
+        raster._triton = self._triton.with_geometry(geometry)
+        return raster
 
     def render(
         self,

@@ -12,6 +12,7 @@ winners equal the oracle's.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -62,16 +63,16 @@ _SIZES = ["bodies_per_camera", "width", "height", "work_size"]  # no kernel for 
 
 @triton.jit(do_not_specialize=_SIZES)
 def _select_cells(  # type: ignore[no-untyped-def]
-    sphere, cone, cell_body, cell_start, first_cell, scene, bodies, bodies_per_camera,
+    sphere, cone, cell_body, cell_start, cell_range, scene, bodies, bodies_per_camera,
     intrinsics, levels, width, height, work, work_count, work_size,
     CELLS: tl.constexpr,
 ):  # fmt: skip
     """Append (first splat, end splat, body) of the visible cells of camera b to its work list."""
     b = tl.program_id(0)
     world = tl.load(scene + b)
-    begin = tl.load(first_cell + world)
+    begin = tl.load(cell_range + world * 2)
     lane = tl.program_id(1) * CELLS + tl.arange(0, CELLS)
-    real = lane < tl.load(first_cell + world + 1) - begin
+    real = lane < tl.load(cell_range + world * 2 + 1) - begin
     c = begin + tl.where(real, lane, 0)
     fx, fy = tl.load(intrinsics + b * 4), tl.load(intrinsics + b * 4 + 1)
     cx, cy = tl.load(intrinsics + b * 4 + 2), tl.load(intrinsics + b * 4 + 3)
@@ -235,7 +236,7 @@ class TritonScenes:
         distinct = list({id(p): p for p in pyramids}.values())
         rank = {id(p): i for i, p in enumerate(distinct)}
         self._world_of_scene = np.array([rank[id(p)] for p in pyramids], np.int32)
-        self._geometry = self._join([p.geometry for p in distinct])
+        self.geometry = self._join([p.geometry for p in distinct])
         self._attributes = self._join([p.attributes for p in distinct])
         self._sphere = self._join([p.cell_sphere for p in distinct])
         self._cone = self._join([p.cell_cone for p in distinct])
@@ -243,9 +244,22 @@ class TritonScenes:
         self._cell_start = self._join([p.cell_start for p in distinct])
         self._first_block = self._offsets([len(p.geometry) for p in distinct])
         self._first_splat = self._offsets([len(p) for p in distinct])
-        self._first_cell = self._offsets([len(p.cell_start) for p in distinct])
+        first_cell = self._offsets([len(p.cell_start) for p in distinct])
+        self._cell_range = torch.stack([first_cell[:-1], first_cell[1:]], dim=1)
         self._inverse_rest = torch.from_numpy(inverse_rest).to(self.device)
         self._most_cells = max(len(p.cell_start) for p in distinct)
+
+    def with_geometry(self, geometry: torch.Tensor) -> TritonScenes:
+        """V variants [V, blocks, 8, BLOCK] of the only scene, sharing all but their splats."""
+        variants = len(geometry)
+        scenes = copy.copy(self)
+        scenes.geometry = geometry
+        scenes._world_of_scene = np.arange(variants, dtype=np.int32)
+        scenes._first_block = torch.arange(variants, device=self.device) * geometry.shape[1]
+        scenes._first_splat = self._first_splat[:1].repeat(variants)
+        scenes._cell_range = self._cell_range.repeat(variants, 1)
+        scenes._inverse_rest = self._inverse_rest.expand(variants, -1, -1, -1)
+        return scenes
 
     def body_transforms(
         self, c2w: np.ndarray, scene: np.ndarray, object_poses: np.ndarray | None
@@ -290,17 +304,17 @@ class TritonScenes:
         )
         exact: dict[str, Any] = {"enable_fp_fusion": False}
         _select_cells[(batch, triton.cdiv(self._most_cells, _CELLS))](
-            self._sphere, self._cone, self._cell_body, self._cell_start, self._first_cell, scene,
+            self._sphere, self._cone, self._cell_body, self._cell_start, self._cell_range, scene,
             bodies, per_camera, intrinsics, levels, width, height, work, count, self._most_cells,
             CELLS=_CELLS, num_warps=4, **exact,
         )  # fmt: skip
         _splat[(batch, _SHARES)](
-            self._geometry, self._first_block, scene, bodies, per_camera, intrinsics, width, height,
+            self.geometry, self._first_block, scene, bodies, per_camera, intrinsics, width, height,
             work, count, self._most_cells, keys,
             LANES=_LANES, SHARES=_SHARES, num_warps=_LANES // 32, **exact,
         )  # fmt: skip
         _resolve[(batch, triton.cdiv(height * width, _PIXELS))](
-            self._geometry, self._attributes, self._first_block, self._first_splat, scene, bodies,
+            self.geometry, self._attributes, self._first_block, self._first_splat, scene, bodies,
             per_camera, intrinsics, width, height, keys, images.rgb, images.depth, images.instance,
             images.provenance, images.index,
             PIXELS=_PIXELS, num_warps=4, **exact,

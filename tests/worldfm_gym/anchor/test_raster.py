@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 
 from worldfm_gym.anchor import Anchor, WorldObject
 from worldfm_gym.anchor.pyramid import SplatPyramid, build_pyramid
@@ -198,6 +200,30 @@ def box_cloud(x: float) -> tuple[Anchor, None]:
     return Anchor.from_points(cloud, np.full((len(cloud), 3), 90, np.uint8), radius=0.05), None
 
 
+def two_variants(geometry: Tensor) -> Tensor:
+    """A scene with a third of its splats taken out at random, and as it is."""
+    variants = geometry.repeat(2, 1, 1, 1)
+    gone = torch.rand(geometry[:, 0].shape, generator=torch.Generator().manual_seed(0)) < 0.33
+    variants[0].movedim(1, -1)[gone.to(geometry.device), :3] = float("nan")
+    return variants
+
+
+def test_variants_of_a_scene_draw_their_own_splats(pyramid: SplatPyramid) -> None:
+    cameras, scene = inside(4), np.arange(4) % 2
+    raster = AnchorRaster([pyramid])
+    variants = two_variants(raster.geometry)
+    drawn = raster.with_geometry(variants).render(cameras, scene)
+    assert_same(
+        drawn, AnchorRaster([pyramid], "torch").with_geometry(variants).render(cameras, scene)
+    )
+    whole = raster.render(cameras, np.zeros(4, np.int64))
+    assert np.array_equal(drawn.index[1::2], whole.index[1::2])
+    kept = np.isfinite(variants[0].movedim(1, -1).reshape(-1, 8)[: len(pyramid), 0].numpy())
+    points = pyramid.attributes[kept, 2]
+    assert np.isin(drawn.index[::2], [-1, *points]).all()
+    assert (drawn.index[::2] != whole.index[::2]).mean() > 0.05
+
+
 def test_unknown_backend() -> None:
     with pytest.raises(ValueError, match="backend"):
         AnchorRaster([build_pyramid(box_cloud(0.0)[0])], "opengl")  # type: ignore[arg-type]
@@ -207,7 +233,7 @@ _TRITON = """
 import numpy as np, sys
 sys.path.insert(0, {folder!r})
 from conftest import make_room
-from test_raster import FIELDS, assert_same, inside
+from test_raster import FIELDS, assert_same, inside, two_variants
 from worldfm_gym.anchor.pyramid import build_pyramid
 from worldfm_gym.anchor.raster import AnchorRaster
 device = {device!r}
@@ -226,6 +252,13 @@ for name in FIELDS:
     assert (getattr(fast, name) == getattr(again, name)).all(), name
     object.__setattr__(fast, name, getattr(fast, name).cpu().numpy())
 oracle = AnchorRaster(pyramids, "torch").render(cameras, scene, object_poses=poses)
+assert_same(fast, oracle)
+alone = AnchorRaster(pyramids[:1], "triton", device=device)
+variants = two_variants(alone.geometry)
+fast = alone.with_geometry(variants).render(cameras, scene)
+for name in FIELDS:
+    object.__setattr__(fast, name, getattr(fast, name).cpu().numpy())
+oracle = AnchorRaster(pyramids[:1], "torch").with_geometry(variants.cpu()).render(cameras, scene)
 assert_same(fast, oracle)
 print("equal")
 """
