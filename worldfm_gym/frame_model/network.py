@@ -200,7 +200,7 @@ def _normed(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
 
 
 def _attention_bias(log_weight: Tensor, x: Tensor, ref_tokens: int) -> Tensor:
-    """Bias of the logits of the target's own tokens, 0, and of the references', [B, 1, 1, N + M]."""
+    """Bias of the logits: 0 for the target's own tokens, then the references', [B, 1, 1, N + M]."""
     of_tokens = log_weight.repeat_interleave(ref_tokens // log_weight.shape[1], dim=1)
     bias = torch.cat([of_tokens.new_zeros(x.shape[:2]), of_tokens], dim=1)
     return bias[:, None, None].to(x.dtype)
