@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,23 +42,60 @@ class Renderer(Protocol):
         ...
 
 
-def make_renderer(name: str, worlds: Sequence[World], *, device: str = "cpu") -> Renderer:
+@runtime_checkable
+class WorldReplacing(Protocol):
+    """A renderer that can draw another world in a scene without being built anew."""
+
+    def replace_world(self, scene: int, world: World) -> None:
+        """Put another world in a scene; if it raises, nothing has changed."""
+        ...
+
+
+def make_renderer(
+    name: str, worlds: Sequence[World], *, device: str = "cpu", **options: Any
+) -> Renderer:
     """Build a renderer by name.
 
     Args:
-        name: ``"anchor"`` rasterises the point cloud; ``"truth"`` ray-casts procedural worlds.
+        name: ``"frame"`` draws with the frame model; ``"anchor"`` rasterizes the point cloud;
+            ``"truth"`` ray-casts procedural worlds.
         worlds: One per scene.
         device: ``"cpu"`` for numpy frames, ``"cuda"`` for torch frames on that device.
+        **options: Of ``"frame"``: `model`, `steps`, `references` and `deterministic`, see
+            `worldfm_gym.frame_renderer.FrameRenderer`. The others take none.
 
     Raises:
-        RendererError: If there is no renderer of that name.
+        RendererError: If there is no renderer of that name, or it does not have such an option.
+        FrameModelError: If the frame model can't be loaded.
     """
+    _check_options(name, options)
+    if name == "frame":
+        from worldfm_gym.frame_renderer import FrameRenderer
+
+        return FrameRenderer(worlds, device=device, **options)
     if name == "anchor":
         from worldfm_gym.anchor_renderer import AnchorRenderer
 
         return AnchorRenderer(worlds, device=device)
-    if name == "truth":
-        from worldfm_gym.worlds.truth import TruthRenderer
+    from worldfm_gym.worlds.truth import TruthRenderer
 
-        return TruthRenderer(worlds, device=device)
-    raise RendererError(f"no renderer named {name!r}: choose 'anchor' or 'truth'")
+    return TruthRenderer(worlds, device=device)
+
+
+_OPTIONS: dict[str, tuple[str, ...]] = {
+    "frame": ("model", "steps", "references", "deterministic"),
+    "anchor": (),
+    "truth": (),
+}
+
+
+def _check_options(name: str, options: Mapping[str, Any]) -> None:
+    """Raise for a renderer that there isn't, or an option that it doesn't have."""
+    if name not in _OPTIONS:
+        raise RendererError(
+            f"no renderer named {name!r}: choose {', '.join(repr(n) for n in _OPTIONS)}"
+        )
+    unknown = sorted(set(options) - set(_OPTIONS[name]))
+    if unknown:
+        known = ", ".join(_OPTIONS[name]) or "none"
+        raise RendererError(f"the renderer {name!r} has no option {unknown[0]!r}; it has {known}")

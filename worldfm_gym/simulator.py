@@ -6,7 +6,7 @@ rewards, no episodes. A single environment is a simulator of one agent; there is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -18,7 +18,7 @@ from worldfm_gym.errors import SimulatorError
 from worldfm_gym.frame import Frame
 from worldfm_gym.motion import heading_of, per_agent, turn_free, turn_level
 from worldfm_gym.navigation import move_discs, move_spheres
-from worldfm_gym.renderer import Renderer, make_renderer
+from worldfm_gym.renderer import Renderer, WorldReplacing, make_renderer
 from worldfm_gym.scene_objects import ObjectMotion, SceneObjects
 from worldfm_gym.worlds.world import World
 
@@ -102,6 +102,7 @@ class Simulator:
         config: SimulatorConfig | None = None,
         renderer: str | Renderer | RendererFactory = "anchor",
         device: str = "cpu",
+        renderer_options: Mapping[str, Any] | None = None,
     ) -> None:
         """Set up scenes and place every agent at its world's start pose.
 
@@ -113,10 +114,13 @@ class Simulator:
             renderer: A name for `make_renderer`, a function that builds one, or one already built
                 for exactly these worlds.
             device: Where a renderer given by name draws.
+            renderer_options: Further options for `make_renderer`.
 
         Raises:
-            SimulatorError: If there are no worlds or agents, a scene index is out of range, or the
-                renderer was built for other worlds.
+            SimulatorError: If there are no worlds or agents, a scene index is out of range, the
+                renderer was built for other worlds, or a renderer that is not given by name gets
+                options.
+            RendererError: If there is no renderer of that name, or it lacks one of the options.
         """
         self.config = config or SimulatorConfig()
         self.worlds = list(worlds)
@@ -126,7 +130,8 @@ class Simulator:
             scene = np.repeat(np.arange(len(self.worlds)), max(agents_per_scene, 0))
         self.scene = np.array(scene, np.int64)
         self._check_scenes(self.scene)
-        self._make_renderer = _renderer_factory(renderer, device)
+        self._make_renderer = _renderer_factory(renderer, device, renderer_options or {})
+        self._owns_renderer = not isinstance(renderer, Renderer)
         self.renderer = self._checked_renderer()
         self.objects = SceneObjects(self.worlds)
         count = len(self.scene)
@@ -338,7 +343,10 @@ class Simulator:
         before = self.worlds[scene]
         self.worlds[scene] = world
         try:
-            self.renderer = self._checked_renderer()
+            if self._owns_renderer and isinstance(self.renderer, WorldReplacing):
+                self.renderer.replace_world(scene, world)
+            else:
+                self.renderer = self._checked_renderer()
         except Exception:
             self.worlds[scene] = before
             raise
@@ -384,11 +392,18 @@ class Simulator:
         return renderer
 
 
-def _renderer_factory(renderer: str | Renderer | RendererFactory, device: str) -> RendererFactory:
+def _renderer_factory(
+    renderer: str | Renderer | RendererFactory, device: str, options: Mapping[str, Any]
+) -> RendererFactory:
     """A function that builds the renderer, whichever way it was given."""
     if isinstance(renderer, str):
         name = renderer
-        return lambda worlds: make_renderer(name, worlds, device=device)
+        return lambda worlds: make_renderer(name, worlds, device=device, **options)
+    if options:
+        raise SimulatorError(
+            f"renderer_options {sorted(options)} are for a renderer given by name: build them into "
+            "the renderer or the function that makes it"
+        )
     if isinstance(renderer, Renderer):
         built = renderer
         return lambda worlds: built

@@ -20,6 +20,7 @@ from worldfm_envs.sensors import (
     DepthType,
     PointGoalSensor,
     PoseSensor,
+    ProvenanceSensor,
     RgbSensor,
     Sensor,
 )
@@ -44,7 +45,8 @@ class WorldOptions:
     world: WorldLike | Sequence[WorldLike] = "rooms"
     world_seed: int | None = 0
     new_world_every: int = 0
-    renderer: str | Renderer | RendererFactory = "anchor"
+    renderer: str | Renderer | RendererFactory = "frame"
+    renderer_options: Mapping[str, Any] | None = None
     device: str = "cpu"
     width: int = 128
     height: int = 128
@@ -81,6 +83,7 @@ class WorldKeywords(TypedDict, total=False):
     world_seed: int | None
     new_world_every: int
     renderer: str | Renderer | RendererFactory
+    renderer_options: Mapping[str, Any] | None
     device: str
     width: int
     height: int
@@ -108,6 +111,7 @@ class WorldEnv(gym.Env[Observation, Any], Generic[TaskT]):
         "render_fps": 30,
     }
     SENSORS: ClassVar[tuple[str, ...]]
+    OPTIONAL_SENSORS: ClassVar[tuple[str, ...]] = ("provenance",)
     RESET_OPTIONS: ClassVar[tuple[str, ...]]
     NEEDS_FLOOR: ClassVar[bool]
 
@@ -122,7 +126,7 @@ class WorldEnv(gym.Env[Observation, Any], Generic[TaskT]):
         self.options = options
         self.render_mode = render_mode
         self._actions = actions
-        self._sensors = make_sensors(options, offered=self.SENSORS)
+        self._sensors = make_sensors(options, default=self.SENSORS, optional=self.OPTIONAL_SENSORS)
         self.action_space = actions.space
         self.observation_space = observation_space(self._sensors)  # type: ignore[assignment]
         self._config = SimulatorConfig(
@@ -238,6 +242,7 @@ class WorldEnv(gym.Env[Observation, Any], Generic[TaskT]):
             config=self._config,
             renderer=self.options.renderer,
             device=self.options.device,
+            renderer_options=self.options.renderer_options,
         )
         task = self.make_task(simulator)
         for scene in range(len(worlds)):
@@ -273,13 +278,16 @@ class WorldEnv(gym.Env[Observation, Any], Generic[TaskT]):
         return ResetNeeded("step() before reset(), or after the episode ended: call reset() first")
 
 
-def make_sensors(options: WorldOptions, *, offered: Sequence[str]) -> dict[str, Sensor]:
-    """The sensors that `options.observations` names (all that are offered if None), in its order.
+def make_sensors(
+    options: WorldOptions, *, default: Sequence[str], optional: Sequence[str] = ()
+) -> dict[str, Sensor]:
+    """The sensors that `options.observations` names, in its order; the default ones if None.
 
     Raises:
-        ConfigError: If a name is not offered, or there is none.
+        ConfigError: If a name is neither a default nor an optional sensor's, or there is none.
     """
-    names = tuple(offered if options.observations is None else options.observations)
+    offered = (*default, *optional)
+    names = tuple(default if options.observations is None else options.observations)
     unknown = [name for name in names if name not in offered]
     if unknown or not names:
         raise ConfigError(f"observations must name some of {list(offered)}, got {list(names)}")
@@ -292,6 +300,8 @@ def make_sensors(options: WorldOptions, *, offered: Sequence[str]) -> dict[str, 
             sensors[name] = DepthSensor(
                 **size, max_depth_m=options.max_depth_m, dtype=options.depth_dtype
             )
+        elif name == "provenance":
+            sensors[name] = ProvenanceSensor(**size)
         elif name == "pointgoal":
             sensors[name] = PointGoalSensor()
         elif name == "collision":

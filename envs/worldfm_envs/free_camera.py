@@ -31,7 +31,7 @@ class FreeCameraEnv(WorldEnv[FreeCameraTask]):
 
     ## Observation Space
 
-    A `Dict` of the entries that `observations` names, by default all of these:
+    A `Dict` of the entries that `observations` names, by default all of these but `provenance`:
 
     | key | space | meaning |
     | --- | --- | --- |
@@ -40,6 +40,7 @@ class FreeCameraEnv(WorldEnv[FreeCameraTask]):
     | `collision` | `Box(0, 1, (1,), float32)` | 1 if the last step met something |
     | `object_poses` | `Box((14 · num_objects,), float32)` | the nearest objects in the camera frame, nearest first: `reshape(-1, 14)`, columns in `worldfm_envs.object_sensor` (position 3, rotation 6, size 3, visible, instance id) |
     | `pose` | `Box((7,), float32)` | camera position xyz in metres and quaternion wxyz, in the world |
+    | `provenance` | `Box(0, 255, (H, W, 1), uint8)` | where a pixel comes from: 0 nothing was drawn, 1 observed by a source of the world, 2 invented by the frame model |
 
     ## Rewards
 
@@ -66,7 +67,7 @@ class FreeCameraEnv(WorldEnv[FreeCameraTask]):
     | `world` | `"rooms"` | source for `worldfm_gym.make_world`, a `World`, a function `seed -> World`, or a list of these: each episode then takes place in a random one |
     | `world_seed` | 0 | seed of the first world; None draws it at reset |
     | `new_world_every` | 0 | make another world after so many episodes; 0 never |
-    | `observations` | all | names of the entries wanted |
+    | `observations` | all but `provenance` | names of the entries wanted |
     | `width`, `height` | 128 | image size in pixels |
     | `fov_x_deg` | 90 | horizontal field of view in degrees |
     | `camera_height_m` | 1.25 | height of the camera above the floor at the start |
@@ -77,13 +78,15 @@ class FreeCameraEnv(WorldEnv[FreeCameraTask]):
     | `num_objects` | 8 | rows of `object_poses` |
     | `max_speed_mps`, `max_turn_dps`, `step_s` | 1, 60, 0.1 | velocity limits and duration of a step |
     | `object_motion` | None | how objects move (`worldfm_gym.scene_objects.ObjectMotion`) |
-    | `renderer` | `"anchor"` | or `"truth"`, a `Renderer`, or a function `worlds -> Renderer` |
+    | `renderer` | `"frame"` | draws with the frame model; or `"anchor"`: the points alone, about ten times as fast; or `"truth"`, a `Renderer`, or a function `worlds -> Renderer` |
+    | `renderer_options` | None | of `"frame"`: `{"steps": 1 or 2, "references": 2, "model": "nano" or a file, "deterministic": False}` (`worldfm_gym.frame_renderer`) |
     | `device` | `"cpu"` | where the renderer draws |
     | `render_mode` | None | `"rgb_array"` or `"human"` |
 
     ## Version History
 
-    * v0: first version.
+    * v0: first version. Since 0.2 the frame model draws by default, before it was the anchor;
+      `provenance` can be observed and `renderer_options` given.
     """  # noqa: E501
 
     SENSORS: ClassVar = ("rgb", "depth", "collision", "object_poses", "pose")

@@ -42,7 +42,7 @@ class PointNavEnv(WorldEnv[PointNavTask]):
 
     ## Observation Space
 
-    A `Dict` of the entries that `observations` names, by default all of these:
+    A `Dict` of the entries that `observations` names, by default all of these but `provenance`:
 
     | key | space | meaning |
     | --- | --- | --- |
@@ -52,6 +52,7 @@ class PointNavEnv(WorldEnv[PointNavTask]):
     | `collision` | `Box(0, 1, (1,), float32)` | 1 if the last step met something |
     | `object_poses` | `Box((14 · num_objects,), float32)` | the nearest objects in the camera frame, nearest first: `reshape(-1, 14)`, columns in `worldfm_envs.object_sensor` (position 3, rotation 6, size 3, visible, instance id) |
     | `pose` | `Box((7,), float32)` | camera position xyz in metres and quaternion wxyz, in the world |
+    | `provenance` | `Box(0, 255, (H, W, 1), uint8)` | where a pixel comes from: 0 nothing was drawn, 1 observed by a source of the world, 2 invented by the frame model |
 
     The camera frame has x right, y down, z forward; the world has z up (`worldfm_gym.camera`).
 
@@ -83,7 +84,7 @@ class PointNavEnv(WorldEnv[PointNavTask]):
     | `world_seed` | 0 | seed of the first world; None draws it at reset |
     | `new_world_every` | 0 | make another world after so many episodes; 0 never |
     | `action_mode` | `"discrete"` | or `"continuous"` |
-    | `observations` | all | names of the entries wanted |
+    | `observations` | all but `provenance` | names of the entries wanted |
     | `width`, `height` | 128 | image size in pixels |
     | `fov_x_deg` | 90 | horizontal field of view in degrees |
     | `camera_height_m` | 1.25 | height of the camera above the floor |
@@ -98,7 +99,8 @@ class PointNavEnv(WorldEnv[PointNavTask]):
     | `forward_step_m`, `turn_step_deg` | 0.25, 10 | discrete steps |
     | `max_speed_mps`, `max_turn_dps`, `step_s` | 1, 40, 0.25 | continuous steps; `step_s` is also the time by which moving objects advance in a step of either kind |
     | `object_motion` | None | how objects move (`worldfm_gym.scene_objects.ObjectMotion`) |
-    | `renderer` | `"anchor"` | or `"truth"`, a `Renderer`, or a function `worlds -> Renderer` |
+    | `renderer` | `"frame"` | draws with the frame model; or `"anchor"`: the points alone, about ten times as fast; or `"truth"`, a `Renderer`, or a function `worlds -> Renderer` |
+    | `renderer_options` | None | of `"frame"`: `{"steps": 1 or 2, "references": 2, "model": "nano" or a file, "deterministic": False}` (`worldfm_gym.frame_renderer`) |
     | `device` | `"cpu"` | where the renderer draws |
     | `render_mode` | None | `"rgb_array"` or `"human"` |
 
@@ -107,7 +109,8 @@ class PointNavEnv(WorldEnv[PointNavTask]):
 
     ## Version History
 
-    * v0: first version.
+    * v0: first version. Since 0.2 the frame model draws by default, before it was the anchor;
+      `provenance` can be observed and `renderer_options` given.
     """  # noqa: E501
 
     SENSORS: ClassVar = ("rgb", "depth", "pointgoal", "collision", "object_poses", "pose")

@@ -86,6 +86,20 @@ class DepthSensor:
         return out
 
 
+class ProvenanceSensor:
+    """Where each pixel comes from: 0 nothing was drawn, 1 observed, 2 invented by the frame model.
+
+    The bound of its space is that of an image, 255, because RL libraries take uint8 images only.
+    """
+
+    def __init__(self, *, width: int, height: int) -> None:
+        self.space = spaces.Box(0, 255, (height, width, 1), np.uint8)
+
+    def read(self, source: SensorInput) -> NDArray[Any]:
+        """See `Sensor.read`."""
+        return np.asarray(source.frame.provenance)[..., None]
+
+
 class PointGoalSensor:
     """(distance in metres, angle in radians, positive to the left) to the goal, on the floor plane.
 

@@ -1,0 +1,305 @@
+"""FrameRenderer: draws worlds with the frame model, on top of what the anchor shows."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from worldfm_gym.anchor.cloud import Anchor
+from worldfm_gym.anchor.raster import AnchorRaster, Backend, RasterImages
+from worldfm_gym.anchor_renderer import current_object_poses
+from worldfm_gym.camera import Camera
+from worldfm_gym.errors import FrameModelError
+from worldfm_gym.frame import Frame, Provenance
+from worldfm_gym.frame_model.conditioning import (
+    conditioning_channels,
+    decode_depth,
+    decode_rgb,
+    relative_projection,
+    warp_references,
+)
+from worldfm_gym.frame_model.memory import References
+from worldfm_gym.frame_model.network import FrameDiT
+from worldfm_gym.frame_model.noise import anchored_noise
+from worldfm_gym.frame_model.pretrained import FrameModel
+from worldfm_gym.frame_model.sampler import bind, sample
+from worldfm_gym.worlds.world import World
+
+_SIDE_STEP_PX = 8  # the network draws images whose sides are multiples of this
+_CPU_BATCH, _CUDA_BATCH = 16, 256  # views drawn at once, at most
+_CPU_FIXED_BATCH, _CUDA_FIXED_BATCH = 1, 32  # views drawn at once, exactly, if deterministic
+
+
+@dataclass(frozen=True, slots=True)
+class Views:
+    """What B frames are drawn from: the anchor as rasterized, cameras, scenes; all tensors.
+
+    Attributes:
+        rgb: uint8 [B, H, W, 3]; black where uncovered.
+        depth_z: z-depth in metres, float32 [B, H, W]; 0 where uncovered.
+        instance: Object ids, int32 [B, H, W]; −1 where uncovered.
+        provenance: `Provenance` values, uint8 [B, H, W].
+        index: Anchor point seen, int32 [B, H, W]; −1 where uncovered.
+        c2w: Camera-to-world transforms, float32 [B, 4, 4].
+        intrinsics: (fx, fy, cx, cy) in pixels, float32 [B, 4].
+        scene: Scene of each view, int64 [B].
+    """
+
+    rgb: Tensor
+    depth_z: Tensor
+    instance: Tensor
+    provenance: Tensor
+    index: Tensor
+    c2w: Tensor
+    intrinsics: Tensor
+    scene: Tensor
+
+    def __len__(self) -> int:
+        return len(self.scene)
+
+    def __getitem__(self, index: slice | Tensor) -> Views:
+        """Some of the views."""
+        return Views(*(getattr(self, f.name)[index] for f in fields(self)))
+
+
+Pictures = tuple[Tensor, Tensor, Tensor, Tensor]
+"""rgb uint8 [B, H, W, 3], depth float32, instance int32 and provenance uint8 [B, H, W]."""
+
+
+class FrameRenderer:
+    """The `Renderer` that fills in what the anchor lacks: every pixel is drawn by a frame model.
+
+    A view depends on its world, the poses of its objects and its camera, and on nothing drawn
+    before: the same pose gives the same frame bit for bit on one device. In a batch of another
+    size a color may differ by one level, unless `deterministic`.
+
+    Depth, instance and provenance are the anchor's where it covers a pixel. Elsewhere depth is the
+    network's, instance 0 and provenance `Provenance.GENERATED`.
+    """
+
+    def __init__(
+        self,
+        worlds: Sequence[World],
+        *,
+        model: str | os.PathLike[str] | FrameModel = "nano",
+        steps: int = 1,
+        references: int = 2,
+        device: str = "cpu",
+        deterministic: bool = False,
+        noise_seed: int = 0,
+    ) -> None:
+        """Prepare scenes for drawing.
+
+        Args:
+            worlds: One per scene; the same world may appear several times.
+            model: Name of a model that comes with the package, a .safetensors file, or a model.
+            steps: Passes of the network per frame: 1 or 2 for a distilled model, as the shipped ones
+                are, more for its teacher.
+            references: Remembered frames that each view draws on at most.
+            device: ``"cpu"`` gives frames in numpy, ``"cuda"`` (or ``"cuda:1"``) in torch there.
+            deterministic: Draw in batches of fixed size, so that a view does not depend on which
+                others are drawn with it, to the last bit.
+            noise_seed: Another number lets the model invent other things in the same worlds.
+
+        Raises:
+            FrameModelError: If there is no such model or file, or `steps` is below 1.
+        """
+        self.worlds: Sequence[World] = list(worlds)
+        self._device = torch.device(device)
+        self._network = network_on(model, device)
+        if steps < 1:
+            raise FrameModelError(f"steps must be at least 1, got {steps}")
+        self._steps = steps
+        self._per_target = references
+        self._deterministic = deterministic
+        self._raster = self._make_raster(self.worlds)
+        self._noise_seed = noise_seed
+        self._salt = torch.tensor(salts(self.worlds)).to(self._device) ^ noise_seed
+        self._references: dict[int, References] = {}  # by the longer side of what is drawn
+
+    def render(
+        self,
+        cameras: Camera,
+        scene: NDArray[np.int64],
+        *,
+        object_poses: NDArray[np.float64] | None = None,
+    ) -> Frame:
+        """Draw one frame per camera; see `Renderer.render`."""
+        if object_poses is None:
+            object_poses = current_object_poses(self.worlds)
+        height, width = cameras.height, cameras.width
+        # The image grows to the right and downward; what is too much is cut off again.
+        padded = Camera.unchecked(
+            cameras.c2w, cameras.intrinsics, width=_round_up(width), height=_round_up(height)
+        )
+        images = self._raster.render(padded, scene, object_poses=object_poses)
+        views = self._views(images, padded, scene)
+        with torch.inference_mode(), self._precision():
+            parts = [self._draw_part(views[part]) for part in self._parts(len(views))]
+        rgb, depth_z, instance, provenance = (
+            self._finished(torch.cat(part)[:, :height, :width]) for part in zip(*parts, strict=True)
+        )
+        return Frame(rgb, depth_z, instance, provenance, cameras)
+
+    def draw(self, views: Views) -> Pictures:
+        """Draw views that are on the device, as tensors there.
+
+        On a GPU this neither waits for the device nor decides anything on the host.
+        """
+        size = (views.depth_z.shape[1], views.depth_z.shape[2])
+        memory = relative = log_weight = None
+        warped, confidence = _nothing_warped(views.depth_z)
+        references = self._references_for(max(size))
+        if references.slots:
+            chosen = references.select(views.depth_z, views.c2w, views.intrinsics, views.scene)
+            memory, images = references.gather(chosen)
+            log_weight = chosen.log_weight
+            ref_size = (images.depth_z.shape[-2], images.depth_z.shape[-1])
+            cameras = (views.c2w, views.intrinsics)
+            relative = relative_projection(*cameras, size, images.c2w, images.intrinsics, ref_size)
+            warped, confidence = warp_references(views.depth_z, *cameras, images)
+        conditioning = conditioning_channels(views.rgb, views.depth_z, warped, confidence)
+        noise = anchored_noise(views.index, views.c2w, views.intrinsics, self._salt[views.scene])
+        clean = sample(
+            bind(self._network, conditioning, views.intrinsics, memory, relative, log_weight),
+            noise,
+            steps=self._steps,
+        )
+        covered = views.index >= 0
+        generated = torch.full_like(views.provenance, int(Provenance.GENERATED))
+        return (
+            decode_rgb(clean[:, :3]),
+            views.depth_z.where(covered, decode_depth(clean[:, 3:])),
+            views.instance.clamp(min=0),
+            views.provenance.where(covered, generated),
+        )
+
+    def replace_world(self, scene: int, world: World) -> None:
+        """Put another world in a scene; the other scenes keep what was computed for them."""
+        worlds = list(self.worlds)
+        worlds[scene] = world
+        raster = self._make_raster(worlds)
+        for references in self._references.values():
+            references.replace_world(scene, world)
+        self._salt[scene] = salts([world])[0] ^ self._noise_seed
+        self._raster, self.worlds = raster, worlds
+
+    def _finished(self, picture: Tensor) -> Tensor | NDArray[Any]:
+        """A picture as users get it: in numpy, if drawn on the CPU."""
+        picture = picture.contiguous()
+        return picture.numpy() if self._device.type == "cpu" else picture
+
+    def _draw_part(self, views: Views) -> Pictures:
+        """Draw one batch, of the fixed size if that is asked for."""
+        if not self._deterministic:
+            return self.draw(views)
+        size, given = self._batch_size, len(views)
+        if given < size:
+            places = torch.arange(size, device=self._device).clamp(max=given - 1)
+            views = views[places]
+        rgb, depth_z, instance, provenance = self.draw(views)
+        return rgb[:given], depth_z[:given], instance[:given], provenance[:given]
+
+    def _parts(self, count: int) -> Iterator[slice]:
+        for start in range(0, count, self._batch_size):
+            yield slice(start, start + self._batch_size)
+
+    @property
+    def _batch_size(self) -> int:
+        on_cpu = self._device.type == "cpu"
+        if self._deterministic:
+            return _CPU_FIXED_BATCH if on_cpu else _CUDA_FIXED_BATCH
+        return _CPU_BATCH if on_cpu else _CUDA_BATCH
+
+    def _precision(self) -> AbstractContextManager[object]:
+        if self._device.type == "cpu":
+            return nullcontext()
+        return torch.autocast(self._device.type, torch.bfloat16)
+
+    def _references_for(self, size_long_px: int) -> References:
+        """The references at the scale of views of this size, loaded on first use."""
+        if size_long_px not in self._references:
+            self._references[size_long_px] = References(
+                self.worlds,
+                network=self._network,
+                size_long_px=size_long_px,
+                per_target=self._per_target,
+                device=self._device,
+            )
+        return self._references[size_long_px]
+
+    def _make_raster(self, worlds: Sequence[World]) -> AnchorRaster:
+        backend: Backend = "numba" if self._device.type == "cpu" else "triton"
+        return AnchorRaster([w.pyramid for w in worlds], backend, device=str(self._device))
+
+    def _views(self, images: RasterImages, cameras: Camera, scene: NDArray[np.int64]) -> Views:
+        return Views(
+            *(
+                torch.as_tensor(array)
+                for array in (
+                    images.rgb, images.depth, images.instance, images.provenance, images.index
+                )
+            ),
+            *(
+                torch.from_numpy(array).to(self._device, non_blocking=True)
+                for array in (
+                    cameras.c2w.astype(np.float32),
+                    cameras.intrinsics.astype(np.float32),
+                    np.ascontiguousarray(scene, np.int64),
+                )
+            ),
+        )  # fmt: skip
+
+
+def network_on(model: str | os.PathLike[str] | FrameModel, device: str) -> FrameDiT:
+    """The network of a model on a device; one that is given by name is loaded once a process."""
+    if isinstance(model, FrameModel):
+        network = model.network
+        if next(network.parameters()).device != torch.device(device):
+            network = copy.deepcopy(network).to(device)
+        return network
+    path = Path(model)
+    changed_ns = path.stat().st_mtime_ns if path.is_file() else 0
+    return _load_once(os.fspath(model), device, changed_ns)
+
+
+@lru_cache(maxsize=4)
+def _load_once(name_or_path: str, device: str, changed_ns: int) -> FrameDiT:
+    """The network of a file as it was when it changed last."""
+    return FrameModel.from_pretrained(name_or_path, device=device).network
+
+
+def salts(worlds: Sequence[World]) -> list[int]:
+    """Numbers that tell worlds apart by their anchors, the same in every process."""
+    of_world = {id(world): world.anchor for world in worlds}
+    numbers = {key: _salt_of(anchor) for key, anchor in of_world.items()}
+    return [numbers[id(world)] for world in worlds]
+
+
+def _salt_of(anchor: Anchor) -> int:
+    digest = hashlib.blake2b(digest_size=7)
+    for field in fields(anchor):
+        digest.update(getattr(anchor, field.name).data)
+    return int.from_bytes(digest.digest(), "little")
+
+
+def _nothing_warped(depth_z: Tensor) -> tuple[Tensor, Tensor]:
+    """The result of `warp_references` without references."""
+    empty = depth_z.new_zeros(depth_z.shape[0], 4, *depth_z.shape[1:])
+    return empty[:, :3], empty[:, 3:]
+
+
+def _round_up(side: int) -> int:
+    return -(-side // _SIDE_STEP_PX) * _SIDE_STEP_PX
