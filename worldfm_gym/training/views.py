@@ -6,6 +6,7 @@ one another to share most of what they see, far enough apart to uncover what oth
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numba
@@ -30,7 +31,7 @@ _HEIGHT_M = (0.3, 1.8)
 _MAX_STEP_M = 1.5
 _FOV_X_DEG = (60.0, 100.0)
 _TRIES = 12
-_DEPTH_TOLERANCE = 0.02
+DEPTH_TOLERANCE = 0.02
 
 
 def plan_places(
@@ -125,19 +126,16 @@ def seen_by(
 
     height, width = depth_z.shape[-2:]
     offset = [points_world[:, i] - c2w[:, None, i, 3] for i in range(3)]  # 3 × [K, N]
-    x, y, z = (
-        sum(offset[i] * c2w[:, None, i, axis] for i in range(3)) for axis in range(3)
-    )  # spelled out: matrix products may run in TF32
+    x, y, z = (_dot(offset, c2w[:, None, :3, axis].unbind(-1)) for axis in range(3))
     fx, fy, cx, cy = (intrinsics[:, i, None] for i in range(4))
     ahead = z.clamp(min=1e-3)
     u, v = (fx * x / ahead + cx) / width, (fy * y / ahead + cy) / height  # 0…1 across the image
     inside = (z > 0.05) & (u >= 0) & (u < 1) & (v >= 0) & (v < 1)
     if normals_world is not None:
-        facing = sum(offset[i] * normals_world[:, i] for i in range(3))
-        inside &= facing <= 0
+        inside &= _dot(offset, normals_world.unbind(-1)) <= 0
     inverse = torch.where(depth_z > 0, 1 / depth_z, 0.0)[:, None]  # [K, 1, H, W]
     grid = torch.stack([2 * u - 1, 2 * v - 1], dim=-1)[:, :, None]  # [K, N, 1, 2]
-    tolerance = _DEPTH_TOLERANCE * z + radius
+    tolerance = DEPTH_TOLERANCE * z + radius
     seen = torch.zeros_like(inside)
     for mode in ("nearest", "bilinear"):
         sampled = grid_sample(inverse, grid, mode=mode, padding_mode="border", align_corners=False)[
@@ -145,6 +143,11 @@ def seen_by(
         ]
         seen |= (z * sampled - 1).abs() <= tolerance * sampled
     return seen & inside
+
+
+def _dot(a: Sequence[Tensor], b: Sequence[Tensor]) -> Tensor:
+    """Dot product by components; a matrix product might run in TF32."""
+    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 
 
 def _plan_centers(
