@@ -170,26 +170,50 @@ class Warmup:
         print(f"kernels are ready ({warm_up():.0f} s)")
 
 
+@dataclass(kw_only=True)
+class Train:
+    """Train a frame model in three stages: prior, control, distill.
+
+    Each stage has its own options: worldfm-gym train control --help
+    """
+
+    stage: Annotated[
+        tyro.conf.Positional[Literal["prior", "control", "distill"]], tyro.conf.arg(metavar="STAGE")
+    ]
+    """prior, control or distill."""
+
+    def run(self) -> None:
+        """Never called: `main` hands the whole line to `run_train_command`."""
+        raise AssertionError
+
+
 _Command = (
     Annotated[Demo, tyro.conf.subcommand("demo")]
     | Annotated[Build, tyro.conf.subcommand("build")]
     | Annotated[Rollout, tyro.conf.subcommand("rollout")]
     | Annotated[Info, tyro.conf.subcommand("info")]
     | Annotated[Warmup, tyro.conf.subcommand("warmup")]
+    | Annotated[Train, tyro.conf.subcommand("train")]
 )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command; exits with 2 and one line on stderr if the input is not usable."""
-    command = tyro.cli(
-        _Command,
-        prog=PROGRAM,
-        args=arguments,
-        description="Worlds of a seed, a scan or a photo, and agents that move in them.",
-        config=(tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagCreatePairsOff),
-    )
+    given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        command.run()
+        if given[:1] == ["train"] and given[1:] not in ([], ["--help"], ["-h"]):
+            # Parsed there, for the options of training come with torch.
+            from worldfm_agents.train_command import run_train_command
+
+            run_train_command(given[1:], program=f"{PROGRAM} train")
+            return
+        tyro.cli(
+            _Command,
+            prog=PROGRAM,
+            args=given,
+            description="Worlds of a seed, a scan or a photo, and agents that move in them.",
+            config=(tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagCreatePairsOff),
+        ).run()
     except KeyboardInterrupt:
         raise SystemExit(130) from None
     except Exception as error:
