@@ -111,6 +111,11 @@ class FrameDiT(nn.Module):
                     nn.init.zeros_(module.bias)
         nn.init.normal_(self.to_pixels.weight, std=0.01)
 
+    def compile_regions(self) -> None:
+        """Compile the blocks for training; they share their code, so one compilation serves all."""
+        for block in self.blocks:
+            block.compile(dynamic=True)
+
     def encode_references(self, images: Tensor, intrinsics: Tensor) -> KeysValues:
         """Keys and values of references, each on its own, to be computed once and kept.
 
