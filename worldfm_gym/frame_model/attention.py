@@ -18,10 +18,10 @@ _LOWEST, _HIGHEST = 1.0, 24.0  # rotary frequencies, radians per unit of x / z
 Rotary = tuple[Tensor, Tensor]
 
 
-def rotary_frequencies(head_dim: int) -> Tensor:
+def rotary_frequencies(head_dim: int, device: torch.device) -> Tensor:
     """By how many radians each pair of channels turns per unit of x / z, [head_dim / 8]."""
     pairs = head_dim // 8
-    steps = torch.arange(pairs, dtype=torch.float32) / max(pairs - 1, 1)
+    steps = torch.arange(pairs, device=device, dtype=torch.float32) / max(pairs - 1, 1)
     return _LOWEST * torch.exp(steps * math.log(_HIGHEST / _LOWEST))
 
 
@@ -36,7 +36,7 @@ def rotary_of_rays(rays: Tensor, head_dim: int) -> Rotary:
     Returns:
         Two tensors [B, N, 1, head_dim / 4], half for x and half for y.
     """
-    frequencies = rotary_frequencies(head_dim).to(rays.device)
+    frequencies = rotary_frequencies(head_dim, rays.device)
     angles = (rays[..., None] * frequencies).flatten(-2)[:, :, None]  # [B, N, 1, head_dim / 4]
     return angles.cos(), angles.sin()
 

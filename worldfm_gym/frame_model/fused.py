@@ -126,9 +126,8 @@ class FusedFrameDiT:
                 for time in (1.0, SECOND_STEP_TIME, None)
             }
         pairs = c.head_dim // 8
-        frequencies = torch.zeros(4 * pairs)
-        frequencies[: 2 * pairs] = rotary_frequencies(c.head_dim).repeat(2)
-        self._frequencies = frequencies.to(self.device)
+        self._frequencies = torch.zeros(4 * pairs, device=self.device)
+        self._frequencies[: 2 * pairs] = rotary_frequencies(c.head_dim, self.device).repeat(2)
 
     def encode_references(self, images: Tensor, intrinsics: Tensor) -> KeysValues:
         """Keys and values of references, to be read by `sample` of this object only.
