@@ -187,6 +187,44 @@ class Train:
         raise AssertionError
 
 
+@dataclass(kw_only=True)
+class Evaluate:
+    """Score a frame model on fixed views of worlds that it was not trained on.
+
+    Writes evaluation.md, evaluation.json and contact sheets good.png, bad.png and spread.png.
+    Example: worldfm-gym evaluate --teacher teacher.safetensors -o out/evaluation
+    """
+
+    student: str = "nano"
+    """A model that comes with the package, or a .safetensors file; drawn in 1 and in 2 steps."""
+    teacher: Annotated[str | None, tyro.conf.arg(metavar="PATH")] = None
+    """The student's teacher; its row is left out without one."""
+    teacher_steps: int = 32
+    """Steps of the teacher."""
+    views: int = 512
+    """How many views of procedural worlds, a multiple of 16."""
+    size: int = 128
+    """Longer side of the views in pixels, a multiple of 8 from 64 to 128."""
+    seed: int = 0
+    """Another number gives other worlds and views."""
+    references: int = 2
+    """References that each view draws on at most."""
+    scan: Annotated[Path | None, _PATH] = None
+    """Evaluate on frames left out of worlds built from this scan, instead of procedural worlds."""
+    device: str = "auto"
+    """cpu or cuda; auto takes a GPU if there is one."""
+    workers: Annotated[int | None, _NUMBER] = None
+    """Processes that build worlds; one for each core by default, 0 for none."""
+    out: Annotated[Path, tyro.conf.arg(aliases=["-o"])] = Path("out/evaluation")
+    """Folder for the results; created if missing."""
+
+    def run(self) -> None:
+        """Run the command."""
+        from worldfm_agents.evaluate_command import run_evaluate_command
+
+        run_evaluate_command(self)
+
+
 _Command = (
     Annotated[Demo, tyro.conf.subcommand("demo")]
     | Annotated[Build, tyro.conf.subcommand("build")]
@@ -194,6 +232,7 @@ _Command = (
     | Annotated[Info, tyro.conf.subcommand("info")]
     | Annotated[Warmup, tyro.conf.subcommand("warmup")]
     | Annotated[Train, tyro.conf.subcommand("train")]
+    | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
 )
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -60,10 +61,43 @@ def world_from_scan(
             f"and {references}"
         )
     source = Path(path)
-    kind, frames = _read(source, depth_unit_m=depth_unit_m, scale=scale)
+    kind, frames = read_scan(source, depth_unit_m=depth_unit_m, scale=scale)
     if len(frames) > max_frames:
         chosen = spread_out(np.stack([f.camera.c2w for f in frames]), max_frames)
         frames = [frames[i] for i in sorted(chosen)]
+    return world_from_scan_frames(
+        frames,
+        body=body,
+        spacing_m=spacing_m,
+        references=references,
+        source={
+            "kind": "scan",
+            "format": kind,
+            "name": source.resolve().name if source.is_dir() else source.resolve().parent.name,
+        },
+    )
+
+
+def world_from_scan_frames(
+    frames: Sequence[ScanFrame],
+    *,
+    body: AgentBody,
+    source: Mapping[str, Any],
+    spacing_m: float | None = None,
+    references: int = 8,
+) -> World:
+    """Fuse some frames of a scan into a world, turned upright with its floor at z = 0.
+
+    Args:
+        frames: What `read_scan` found, or a part of it, at least one.
+        body: The agent to walk with.
+        source: Record of where the world comes from.
+        spacing_m: Sampling distance of the anchor in metres; None chooses by the pixels' size.
+        references: How many frames to remember, spread over the recording.
+
+    Raises:
+        SourceError: If a frame is unusable; the message names it.
+    """
     remembered = spread_out(np.stack([f.camera.c2w for f in frames]), references)
     kept: dict[int, Reference] = {}
 
@@ -80,17 +114,23 @@ def world_from_scan(
         [kept[i] for i in remembered],
         [f.camera for f in frames],
         body=body,
-        source={
-            "kind": "scan",
-            "format": kind,
-            "name": source.resolve().name if source.is_dir() else source.resolve().parent.name,
-            "frames": len(frames),
-        },
+        source={**source, "frames": len(frames)},
     )
 
 
-def _read(source: Path, *, depth_unit_m: float | None, scale: float) -> tuple[str, list[ScanFrame]]:
-    """The scan's format and frames."""
+def read_scan(
+    source: Path, *, depth_unit_m: float | None = None, scale: float = 1.0
+) -> tuple[str, list[ScanFrame]]:
+    """The scan's format and frames, whose pixels are not read yet.
+
+    Args:
+        source: As for `world_from_scan`.
+        depth_unit_m: Metres per stored unit of depth, for transforms.json.
+        scale: Metres per unit of position, for transforms.json.
+
+    Raises:
+        SourceError: If the scan can't be read.
+    """
     path = source
     if source.is_dir():
         files = [source / name for name in ("scan.json", "transforms.json")]

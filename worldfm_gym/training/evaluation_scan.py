@@ -1,0 +1,107 @@
+"""Evaluation views of a scan: frames left out of a world's build are what should be seen there.
+
+The frames are dealt into groups in turn. Each group is left out of one world, whose anchor then
+covers most of what it shows, and is all that another, sparse world is built from, in which the rest
+of the frames is left to invention.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from worldfm_gym.camera import Camera, invert_rigid
+from worldfm_gym.errors import SourceError
+from worldfm_gym.frame_model.reference_images import load_references
+from worldfm_gym.navigation import AgentBody
+from worldfm_gym.training.evaluation_views import EvaluationViews
+from worldfm_gym.worlds.scan import read_scan, world_from_scan_frames
+from worldfm_gym.worlds.scan_formats import ScanFrame
+from worldfm_gym.worlds.world import Reference, World
+
+GROUPS = 4
+
+
+def scan_views(
+    path: str | os.PathLike[str], *, size: int = 128, max_frames: int = 60
+) -> EvaluationViews:
+    """Views of worlds made of parts of a scan, without neighbors: its depth is a sensor's.
+
+    Args:
+        path: As for `worldfm_gym.make_world`: a scan.json, a transforms.json or their folder.
+        size: Longer side of the views in pixels; the shorter becomes the nearest multiple of 8.
+        max_frames: Of longer scans so many frames are used, evenly spread.
+
+    Raises:
+        SourceError: If the scan can't be read, has too few frames, or frames of several sizes.
+    """
+    source = Path(path)
+    _, frames = read_scan(source)
+    if len(frames) < 2 * GROUPS:
+        raise SourceError(
+            f"{source} has {len(frames)} frames: an evaluation needs {2 * GROUPS} or more, to "
+            "build worlds of some and to compare with the others"
+        )
+    even = np.linspace(0, len(frames) - 1, min(max_frames, len(frames))).round().astype(int)
+    frames = [frames[i] for i in even]
+    if len({(f.camera.width, f.camera.height) for f in frames}) > 1:
+        raise SourceError(f"{source} has frames of several sizes: evaluate one size at a time")
+    name = source.resolve().name if source.is_dir() else source.resolve().parent.name
+    parts = []
+    for group in range(GROUPS):
+        inside = frames[group::GROUPS]
+        outside = [f for i, f in enumerate(frames) if i % GROUPS != group]
+        for built, left_out, word in ((outside, inside, "most"), (inside, outside, "few")):
+            record = {"kind": f"{name}, {word}", "scan": name}
+            world = world_from_scan_frames(built, body=AgentBody(), source=record)
+            parts.append(_left_out_views(world, built[0], left_out, size))
+    return EvaluationViews(
+        name=f"scan {name}",
+        worlds=[part.worlds[0] for part in parts],
+        scene=np.repeat(np.arange(len(parts)), [len(part) for part in parts]),
+        cameras=Camera(
+            np.concatenate([part.cameras.c2w for part in parts]),
+            np.concatenate([part.cameras.intrinsics for part in parts]),
+            parts[0].cameras.width,
+            parts[0].cameras.height,
+        ),
+        rgb=np.concatenate([part.rgb for part in parts]),
+        depth_z=np.concatenate([part.depth_z for part in parts]),
+    )
+
+
+def _left_out_views(
+    world: World, first_built: ScanFrame, left_out: Sequence[ScanFrame], size: int
+) -> EvaluationViews:
+    """Frames that a world was not built from, in its coordinates and at the size to draw."""
+    # A world starts at its first camera: that tells how it was turned upright.
+    upright = world.start_c2w @ invert_rigid(first_built.camera.c2w)
+    frames = []
+    for scan_frame in left_out:
+        frame = scan_frame.load()
+        camera = Camera(
+            upright @ frame.camera.c2w,
+            frame.camera.intrinsics,
+            frame.camera.width,
+            frame.camera.height,
+        )
+        frames.append(Reference(frame.rgb, frame.depth, camera))
+    images = load_references(frames, size_long_px=size)
+    height, width = images[0].depth_z.shape
+    cameras = [frame.camera.resized(width, height) for frame in frames]
+    return EvaluationViews(
+        name="",
+        worlds=[world],
+        scene=np.zeros(len(frames), np.int64),
+        cameras=Camera(
+            np.stack([c.c2w for c in cameras]),
+            np.stack([c.intrinsics for c in cameras]),
+            width,
+            height,
+        ),
+        rgb=np.stack([image.rgb.numpy() for image in images]),
+        depth_z=np.stack([image.depth_z.numpy() for image in images]),
+    )
