@@ -17,7 +17,7 @@ _EXPOSURE, _BALANCE, _REFERENCE_EXPOSURE = 0.14, 0.04, 0.03  # in nepers
 _EXACT_SHARE, _MAX_DEPTH_ERROR = 0.4, 0.02  # of references' depth
 _UNKNOWN_SHARE = 0.15  # of the references: depth that is missing in blocks
 _BLOCKS = 8  # blocks across an image that vanish whole
-_MASK = (0.1, 0.6)  # share of the blocks that a masked anchor raster loses
+_MASK = (0.05, 0.45)  # share of the blocks that a masked anchor raster loses
 
 
 def augment(batch: Batch, *, masked_share: float, generator: torch.Generator) -> Batch:
