@@ -15,6 +15,7 @@ from torch import Tensor
 from worldfm_gym.errors import CheckpointError
 from worldfm_gym.frame_model.network import FrameDiT
 from worldfm_gym.frame_model.pretrained import FrameModel
+from worldfm_gym.threads import num_threads
 from worldfm_gym.training.checkpoint import (
     CHECKPOINT_NAME,
     MODEL_NAME,
@@ -37,7 +38,7 @@ from worldfm_gym.training.stage import BatchSource, Moment, Stage
 MakeStage = Callable[[FrameDiT, Arithmetic, Processes], Stage]
 
 _HELD_OUT_BATCHES = 2
-_HELD_OUT_SEED = 1_000_000_000  # training draws smaller ones
+_HELD_OUT_SEED = 1_000_000_007  # no training run's
 
 
 def train(
@@ -231,24 +232,32 @@ class _Run:
         """Procedural worlds; after a restart others than before."""
         from worldfm_gym.training.generator import SampleGenerator
 
+        workers, count = self.options.workers, self.processes.count
+        if workers is None and count > 1:
+            workers = max(1, (num_threads() - count) // count)
         return SampleGenerator(
             self.options.generator,
             device=self.processes.device,
             seed=self.options.seed + 7919 * self.progress.restarts,
-            workers=self.options.workers,
+            workers=workers,
             rank=self.processes.rank,
         )
 
     def _open_held_out(self) -> BatchSource:
-        """Procedural worlds that are never trained on."""
+        """Procedural worlds that are never trained on: one of each kind, at the main size."""
         from worldfm_gym.training.generator import SampleGenerator
 
-        return SampleGenerator(
-            self.options.generator,
-            device=self.processes.device,
-            seed=_HELD_OUT_SEED,
-            workers=0,
+        config = self.options.generator
+        most = max(range(len(config.sizes)), key=lambda i: config.size_shares[i])
+        few = replace(
+            config,
+            sizes=(config.sizes[most],),
+            size_shares=(1.0,),
+            reference_shares=(0.0,) * min(2, len(config.reference_shares) - 1) + (1.0,),
+            pool_worlds=len(config.kinds),
+            masked_share=0.0,
         )
+        return SampleGenerator(few, device=self.processes.device, seed=_HELD_OUT_SEED, workers=0)
 
 
 def _starting_network(options: TrainOptions, checkpoint: Checkpoint | None) -> FrameDiT:
