@@ -79,8 +79,8 @@ def contact_sheet(
     ]
     if TEACHER in drawn:
         rows.append((f"teacher,\n{evaluation.teacher_steps} steps", drawn[TEACHER][views]))
-    colors = np.where(covered[..., None], np.uint8(_OBSERVED), np.uint8(_GENERATED))
-    rows += [("truth", drawn[TRUTH][views]), ("observed\ngenerated", colors)]
+    palette = np.array([_GENERATED, _OBSERVED], np.uint8)
+    rows += [("truth", drawn[TRUTH][views]), ("observed\ngenerated", palette[covered.astype(int)])]
     return _laid_out(rows, [_caption(evaluation, view) for view in views])
 
 

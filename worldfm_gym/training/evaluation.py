@@ -145,7 +145,7 @@ def evaluate(
     models = [(STUDENT_1, student, 1), (STUDENT_2, student, 2)]
     if teacher is not None:
         models.append((TEACHER, teacher, teacher_steps))
-    with torch.inference_mode():
+    with torch.no_grad():
         for drawing in judge.drawings(models, references, progress):
             rows[drawing.name] = judge.score(drawing)
             drawings[drawing.name] = drawing.rgb.cpu().numpy()
@@ -234,7 +234,7 @@ class _Judge:
 
         def treat(images: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
             rgb, depth_z = (image.cpu().numpy() for image in images)
-            return self._tensors(*paint(rgb, depth_z, depth_z > 0))
+            return self._to_device(*paint(rgb, depth_z, depth_z > 0))
 
         near = None if self.near_truth is None else treat(self.near_anchor)[0]
         return _Drawing(name, *treat(self.anchor), near)
@@ -246,7 +246,7 @@ class _Judge:
 
         def draw(views: EvaluationViews) -> tuple[Tensor, Tensor]:
             rgb, depth_z = (image.cpu().numpy() for image in self._render(renderer, views))
-            return self._tensors(*inpaint(rgb, depth_z, depth_z > 0, method="navier-stokes"))
+            return self._to_device(*inpaint(rgb, depth_z, depth_z > 0, method="navier-stokes"))
 
         near = None if self.views.neighbors is None else draw(self.views.neighbors)[0]
         return _Drawing(REFERENCE_POINTS, *draw(self.views), near)
@@ -283,8 +283,10 @@ class _Judge:
         rgb, depth_z = (torch.cat(images) for images in zip(*parts, strict=True))
         return rgb.to(self.device), depth_z.to(self.device)
 
-    def _tensors(self, *arrays: NDArray[Any]) -> tuple[Tensor, ...]:
-        return tuple(torch.from_numpy(array).to(self.device) for array in arrays)
+    def _to_device(
+        self, rgb: NDArray[np.uint8], depth_z: NDArray[np.float32]
+    ) -> tuple[Tensor, Tensor]:
+        return torch.from_numpy(rgb).to(self.device), torch.from_numpy(depth_z).to(self.device)
 
 
 def _posed(views: EvaluationViews, device: str) -> PosedImages:
@@ -319,7 +321,7 @@ def references_drawn_on(
     anchor = AnchorRenderer([views.worlds[s] for s in views.scene[chosen]])
     scene = np.arange(len(chosen))
     depth_z = anchor.render(cameras, scene).depth
-    with torch.inference_mode():
+    with torch.no_grad():
         references = References(
             anchor.worlds,
             network=network_on(model, "cpu"),

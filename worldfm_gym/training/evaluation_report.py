@@ -32,8 +32,8 @@ ALL, BAR_BIN = "all", "60–80 %"
 BINS: Mapping[str, tuple[float, float]] = {
     BAR_BIN: (0.60, 0.80),
     ALL: (0.0, 1.01),
-    "30–60 %": (0.0, 0.60),
-    "80–95 %": (0.80, 1.01),
+    "under 60 %": (0.0, 0.60),
+    "over 80 %": (0.80, 1.01),
 }
 _HEADINGS = {
     "psnr": "PSNR",
@@ -57,10 +57,10 @@ _LONG = {
     "ssim": "SSIM",
     "ssim_covered": "  covered",
     "ssim_uncovered": "  uncovered",
-    SHARPNESS: "sharpness unc.",
-    "absrel_covered": "AbsRel covered",
+    SHARPNESS: "sharpness",
+    "absrel_covered": "AbsRel cov.",
     "absrel_uncovered": "  uncovered",
-    "inverse_covered": "1/z error cov.",
+    "inverse_covered": "1/z cov.",
     "inverse_uncovered": "  uncovered",
     "consistency": "consistency",
     "consistency_fresh": "  fresh noise",

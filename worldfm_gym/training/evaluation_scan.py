@@ -1,8 +1,8 @@
 """Evaluation views of a scan: frames left out of a world's build are what should be seen there.
 
-The frames are dealt into groups in turn. Each group is left out of one world, whose anchor then
-covers most of what it shows, and is all that another, sparse world is built from, in which the rest
-of the frames is left to invention.
+The frames are dealt into groups in turn, and each group is left out of one world, whose anchor then
+covers most of what it shows. Other worlds are built from one frame alone, as from a photo: what the
+rest of the frames shows beside it is left to invention.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from worldfm_gym.navigation import AgentBody
 from worldfm_gym.training.evaluation_views import EvaluationViews
 from worldfm_gym.worlds.scan import read_scan, world_from_scan_frames
 from worldfm_gym.worlds.scan_formats import ScanFrame
-from worldfm_gym.worlds.world import Reference, World
+from worldfm_gym.worlds.world import Reference
 
 GROUPS = 4
 
@@ -52,12 +52,11 @@ def scan_views(
     name = source.resolve().name if source.is_dir() else source.resolve().parent.name
     parts = []
     for group in range(GROUPS):
-        inside = frames[group::GROUPS]
-        outside = [f for i, f in enumerate(frames) if i % GROUPS != group]
-        for built, left_out, word in ((outside, inside, "most"), (inside, outside, "few")):
-            record = {"kind": f"{name}, {word}", "scan": name}
-            world = world_from_scan_frames(built, body=AgentBody(), source=record)
-            parts.append(_left_out_views(world, built[0], left_out, size))
+        built = [f for i, f in enumerate(frames) if i % GROUPS != group]
+        parts.append(_left_out_views(built, frames[group::GROUPS], f"{name}, most", size))
+    for alone in np.linspace(0, len(frames) - 1, GROUPS).round().astype(int):
+        others = [*frames[:alone], *frames[alone + 1 :]]
+        parts.append(_left_out_views([frames[alone]], others, f"{name}, one frame", size))
     return EvaluationViews(
         name=f"scan {name}",
         worlds=[part.worlds[0] for part in parts],
@@ -74,11 +73,12 @@ def scan_views(
 
 
 def _left_out_views(
-    world: World, first_built: ScanFrame, left_out: Sequence[ScanFrame], size: int
+    built: Sequence[ScanFrame], left_out: Sequence[ScanFrame], kind: str, size: int
 ) -> EvaluationViews:
-    """Frames that a world was not built from, in its coordinates and at the size to draw."""
+    """A world of some frames, and others in its coordinates and at the size to draw."""
+    world = world_from_scan_frames(built, body=AgentBody(), source={"kind": kind})
     # A world starts at its first camera: that tells how it was turned upright.
-    upright = world.start_c2w @ invert_rigid(first_built.camera.c2w)
+    upright = world.start_c2w @ invert_rigid(built[0].camera.c2w)
     frames = []
     for scan_frame in left_out:
         frame = scan_frame.load()
