@@ -38,7 +38,7 @@ def anchored_noise(index: Tensor, c2w: Tensor, intrinsics: Tensor, salt: Tensor)
     key = _hash(_hash(key & _WORD) ^ (salt & _WORD)[:, None, None])
     channel = torch.arange(1, NOISE_CHANNELS + 1, device=index.device)
     words = _hash(key[:, None] ^ (channel * 0x9E3779B9 & _WORD)[:, None, None])
-    return _normal_quantiles(index.device)[words & (_QUANTILES - 1)]
+    return normal_quantiles(index.device)[words & (_QUANTILES - 1)]
 
 
 def fresh_noise(shape: torch.Size | tuple[int, ...], generator: torch.Generator) -> Tensor:
@@ -78,7 +78,7 @@ def _hash(x: Tensor) -> Tensor:
 
 
 @lru_cache(maxsize=8)
-def _normal_quantiles(device: torch.device) -> Tensor:
+def normal_quantiles(device: torch.device) -> Tensor:
     """Quantiles of the standard normal distribution, float32 [2¹⁶]."""
     steps = (torch.arange(_QUANTILES, dtype=torch.float64) + 0.5) / _QUANTILES
     quantiles: Tensor = torch.special.ndtri(steps).float().to(device)

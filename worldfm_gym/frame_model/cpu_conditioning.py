@@ -1,0 +1,182 @@
+"""Conditioning and noise on a CPU, compiled: `conditioning` and `noise` are what they agree with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+import torch
+from torch import Tensor
+
+from worldfm_gym.frame_model.conditioning import PosedImages, relative_pose
+from worldfm_gym.frame_model.noise import normal_quantiles
+from worldfm_gym.threads import run_striped
+
+_ZERO, _ONE, _TWO, _HALF = np.float32(0), np.float32(1), np.float32(2), np.float32(0.5)
+_NEAR, _SMALL, _IN_FRONT = np.float32(1e-3), np.float32(1e-6), np.float32(0.05)
+_SAME_SURFACE, _LEVELS = np.float32(0.03), np.float32(127.5)
+_MIX1, _MIX2, _STEP = np.uint32(0x7FEB352D), np.uint32(0x846CA68B), 0x9E3779B9
+_WORD = 0xFFFFFFFF
+
+
+def warp_references(
+    depth_z: Tensor, c2w: Tensor, intrinsics: Tensor, references: PosedImages
+) -> tuple[Tensor, Tensor]:
+    """The compiled `worldfm_gym.frame_model.conditioning.warp_references`, for CPU tensors."""
+    batch, height, width = depth_z.shape
+    out = torch.zeros(batch, 4, height, width)
+    if references.rgb.shape[1]:
+        rotation, translation = relative_pose(references.c2w, c2w[:, None])
+        run_striped(
+            _warp_rows, batch * height, depth_z.numpy(), intrinsics.numpy(), rotation.numpy(),
+            translation.numpy(), references.rgb.numpy(), references.depth_z.numpy(),
+            references.intrinsics.numpy(), out.numpy(),
+        )  # fmt: skip
+    return out[:, :3], out[:, 3:]
+
+
+def anchored_noise(index: Tensor, c2w: Tensor, intrinsics: Tensor, salt: Tensor) -> Tensor:
+    """The compiled `worldfm_gym.frame_model.noise.anchored_noise`, for CPU tensors."""
+    batch, height, width = index.shape
+    out = torch.empty(batch, 4, height, width)
+    run_striped(
+        _noise_rows, batch * height, index.numpy(), c2w.numpy(), intrinsics.numpy(),
+        (salt & _WORD).numpy(), normal_quantiles(index.device).numpy(), out.numpy(),
+    )  # fmt: skip
+    return out
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _warp_rows(
+    first: int, step: int, depth_z: Any, lens: Any, rotation: Any, translation: Any, ref_rgb: Any,
+    ref_depth_z: Any, ref_lens: Any, out: Any,
+) -> None:  # fmt: skip
+    """Rows first, first + step, … of B images, to [B, 4, H, W]: rgb and confidence."""
+    batch, height, width = depth_z.shape
+    for task in range(first, batch * height, step):
+        b, y = task // height, task % height
+        fx, fy, cx, cy = lens[b, 0], lens[b, 1], lens[b, 2], lens[b, 3]
+        ray_y = (np.float32(y) + _HALF - cy) / fy
+        for x in range(width):
+            depth = depth_z[b, y, x]
+            if depth <= _ZERO:
+                continue
+            ray_x = (np.float32(x) + _HALF - cx) / fx
+            red = green = blue = total = best = _ZERO
+            for r in range(ref_rgb.shape[1]):
+                weight, u, v = _weight_of(
+                    ray_x * depth, ray_y * depth, depth, fx, rotation[b, r], translation[b, r],
+                    ref_depth_z[b, r], ref_lens[b, r],
+                )  # fmt: skip
+                if weight > _ZERO:
+                    share = (weight * weight) * (weight * weight)
+                    cr, cg, cb = _color_at(ref_rgb[b, r], u, v)
+                    red, green, blue = red + share * cr, green + share * cg, blue + share * cb
+                    total += share
+                    best = max(best, weight)
+            total += _SMALL
+            out[b, 0, y, x], out[b, 1, y, x] = red / total, green / total
+            out[b, 2, y, x], out[b, 3, y, x] = blue / total, best
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _weight_of(
+    px: Any, py: Any, pz: Any, focal: Any, rotation: Any, translation: Any, depth_z: Any, lens: Any
+) -> Any:
+    """How well a reference shows the point p of the target's frame, and where (u, v), pixels."""
+    m, t = rotation, translation
+    dx = m[0, 0] * px + m[0, 1] * py + m[0, 2] * pz
+    dy = m[1, 0] * px + m[1, 1] * py + m[1, 2] * pz
+    dz = m[2, 0] * px + m[2, 1] * py + m[2, 2] * pz
+    x, y, z = dx + t[0], dy + t[1], dz + t[2]
+    if z <= _IN_FRONT:
+        return _ZERO, _ZERO, _ZERO
+    height, width = depth_z.shape
+    u, v = lens[0] * x / z + lens[2], lens[1] * y / z + lens[3]
+    if not (_ZERO < u < np.float32(width) and _ZERO < v < np.float32(height)):
+        return _ZERO, _ZERO, _ZERO
+    column = min(max(int(np.rint(u - _HALF)), 0), width - 1)
+    row = min(max(int(np.rint(v - _HALF)), 0), height - 1)
+    there = depth_z[row, column]
+    if there <= _ZERO:
+        return _ZERO, _ZERO, _ZERO
+    same = min(max(_TWO - abs(there - z) / (_SAME_SURFACE * z), _ZERO), _ONE)
+    toward = x * dx + y * dy + z * dz
+    lengths = np.sqrt(x * x + y * y + z * z) * np.sqrt(px * px + py * py + pz * pz)
+    cosine = min(max(toward / (lengths + _SMALL), _ZERO), _ONE)
+    finer = min(lens[0] * pz / (z * focal), _ONE)
+    return same * cosine * cosine * finer, u, v
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _color_at(rgb: Any, u: Any, v: Any) -> Any:
+    """Bilinear color in [−1, 1] at pixel coordinates, the border repeated."""
+    height, width = rgb.shape[:2]
+    u = min(max(u - _HALF, _ZERO), np.float32(width - 1))
+    v = min(max(v - _HALF, _ZERO), np.float32(height - 1))
+    left, top = int(u), int(v)
+    right, bottom = min(left + 1, width - 1), min(top + 1, height - 1)
+    fu, fv = u - np.float32(left), v - np.float32(top)
+    a, b = (_ONE - fu) * (_ONE - fv), fu * (_ONE - fv)
+    c, d = (_ONE - fu) * fv, fu * fv
+    one, two, three, four = rgb[top, left], rgb[top, right], rgb[bottom, left], rgb[bottom, right]
+    red = a * one[0] + b * two[0] + c * three[0] + d * four[0]
+    green = a * one[1] + b * two[1] + c * three[1] + d * four[1]
+    blue = a * one[2] + b * two[2] + c * three[2] + d * four[2]
+    return (
+        np.float32(red) / _LEVELS - _ONE,
+        np.float32(green) / _LEVELS - _ONE,
+        np.float32(blue) / _LEVELS - _ONE,
+    )
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _noise_rows(
+    first: int, step: int, index: Any, c2w: Any, lens: Any, salt: Any, quantiles: Any, out: Any
+) -> None:
+    """Rows first, first + step, … of B images, to [B, channels, H, W]."""
+    batch, height, width = index.shape
+    for task in range(first, batch * height, step):
+        b, y = task // height, task % height
+        level = np.rint(np.log2(lens[b, 0]))
+        for x in range(width):
+            point = np.int64(index[b, y, x])
+            if point >= 0:
+                key = 2 * point
+            else:
+                key = 2 * _direction_cell(x, y, c2w[b], lens[b], level) + 1
+            word = _hash(_hash(np.uint32(key & _WORD)) ^ np.uint32(salt[b]))
+            for channel in range(out.shape[1]):
+                drawn = _hash(word ^ np.uint32(((channel + 1) * _STEP) & _WORD))
+                out[b, channel, y, x] = quantiles[drawn & np.uint32(0xFFFF)]
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _direction_cell(x: int, y: int, c2w: Any, lens: Any, level: Any) -> Any:
+    """Cell of a cube around the camera that a pixel's ray meets; see `noise._direction_cell`."""
+    ray_x = (np.float32(x) + _HALF - lens[2]) / lens[0]
+    ray_y = (np.float32(y) + _HALF - lens[3]) / lens[1]
+    direction = np.empty(3, np.float32)
+    side = 0
+    for i in range(3):
+        direction[i] = c2w[i, 0] * ray_x + c2w[i, 1] * ray_y + c2w[i, 2]
+        if abs(direction[i]) > abs(direction[side]):
+            side = i
+    length, scale = abs(direction[side]), np.float32(2.0**level)
+    one = np.int64(np.floor(direction[(side + 1) % 3] / length * scale)) + (1 << 14)
+    two = np.int64(np.floor(direction[(side + 2) % 3] / length * scale)) + (1 << 14)
+    face = 2 * side + (1 if direction[side] > _ZERO else 0)
+    depth = min(max(np.int64(level), 0), 31)
+    packed = ((face * 32 + depth) << 30) | (one << 15) | two
+    return np.int64(_hash(np.uint32(packed & _WORD))) ^ (packed >> 32)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _hash(x: Any) -> Any:
+    """Mix a 32-bit word (Wellons' lowbias32)."""
+    x = np.uint32(x ^ (x >> np.uint32(16)))
+    x = np.uint32(x * _MIX1)
+    x = np.uint32(x ^ (x >> np.uint32(15)))
+    x = np.uint32(x * _MIX2)
+    return np.uint32(x ^ (x >> np.uint32(16)))
