@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from worldfm_gym.anchor.pyramid import SplatPyramid, build_pyramid
+from worldfm_gym.errors import SourceError
 from worldfm_gym.training.generator_config import TRAINING_SEEDS, GeneratorConfig
 from worldfm_gym.training.views import plan_places
 from worldfm_gym.worlds.procedural import build_scene
@@ -16,6 +18,7 @@ from worldfm_gym.worlds.sampling import anchor_from_scene
 
 MAX_DISPLACEMENT_M = 0.15
 """How far training may move a splat from where the anchor has it."""
+_TRIES = 5
 _HALLS = ("factory", "warehouse")
 _GOLDEN = 0.6180339887498949  # spreads sizes evenly over any run of jobs
 
@@ -45,15 +48,23 @@ class SceneJob:
 def make_job(config: GeneratorConfig, *, seed: int, rank: int, index: int) -> SceneJob:
     """Make the job of a given index; a pure function of its arguments."""
     rng = np.random.default_rng([seed, rank, index])
+    for _ in range(_TRIES - 1):
+        with contextlib.suppress(SourceError):  # no room for cameras: take another world
+            return _try_job(config, rng, index)
+    return _try_job(config, rng, index)
+
+
+def _try_job(config: GeneratorConfig, rng: np.random.Generator, index: int) -> SceneJob:
+    """Make a job of the next world that `rng` comes up with."""
     kind = config.kinds[index % len(config.kinds)]
     size = size_of_job(config, index)
     width, height = config.sizes[size]
     scene = build_scene(kind, seed=int(rng.integers(TRAINING_SEEDS)))
-    spacing_m = float(np.exp(rng.uniform(*np.log(config.spacing_m))))
-    anchor = anchor_from_scene(scene, spacing_m=spacing_m * (1.5 if kind in _HALLS else 1.0))
     c2w, intrinsics = plan_places(
         scene, rng, places=config.places, views=config.views, width=width, height=height
     )
+    spacing_m = float(np.exp(rng.uniform(*np.log(config.spacing_m))))
+    anchor = anchor_from_scene(scene, spacing_m=spacing_m * (1.5 if kind in _HALLS else 1.0))
     return SceneJob(
         packed=pack_scene(scene),
         pyramid=_at_rest(build_pyramid(anchor, scene.objects)),

@@ -19,7 +19,7 @@ from torch import Tensor
 from worldfm_gym.anchor.pyramid import build_pyramid
 from worldfm_gym.anchor.raster import AnchorRaster
 from worldfm_gym.camera import Camera
-from worldfm_gym.errors import ConfigError
+from worldfm_gym.errors import ConfigError, SourceError
 from worldfm_gym.frame_model.conditioning import PosedImages
 from worldfm_gym.training import scene_job
 from worldfm_gym.training.augmentation import augment
@@ -162,6 +162,28 @@ def test_training_worlds_are_not_those_of_evaluation(monkeypatch: pytest.MonkeyP
         make_job(TOY, seed=0, rank=0, index=index)
     assert len(set(seeds)) == 4
     assert 0 <= min(seeds) < max(seeds) < TRAINING_SEEDS
+
+
+def test_a_world_without_room_for_cameras_is_passed_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls = []
+
+    def crowded(*args: Any, **options: Any) -> Any:
+        calls.append(args)
+        if len(calls) == 1:
+            raise SourceError("no room")
+        return plan_places(*args, **options)
+
+    plan_places = scene_job.plan_places
+    monkeypatch.setattr(scene_job, "plan_places", crowded)
+    job = make_job(TOY, seed=0, rank=0, index=0)
+    assert len(calls) == 2
+    assert job.c2w.shape == (4, 8, 4, 4)
+    monkeypatch.setattr(scene_job, "_TRIES", 1)
+    calls.clear()
+    with pytest.raises(SourceError, match="no room"):
+        make_job(TOY, seed=0, rank=0, index=0)
 
 
 def test_sizes_keep_their_shares_over_any_run() -> None:
