@@ -188,6 +188,8 @@ class FewStepSampler(nn.Module):
             return sample(predict, views.noise)
         with torch.no_grad():
             first = sample(predict, views.noise)
+        # Autocast would hand the first pass's weights, which have no gradient, to the second.
+        torch.clear_autocast_cache()
         noisy = mix(first, views.noise, SECOND_STEP_TIME)
         return predict(noisy, noisy.new_full((len(noisy),), SECOND_STEP_TIME))
 
