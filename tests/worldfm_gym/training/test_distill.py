@@ -1,0 +1,153 @@
+"""Stage 3: the matching gradient is Yin et al.'s, and the student learns what the teacher draws."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.worldfm_gym.training.toy_training import (
+    ALONE,
+    CPU,
+    FLOAT32,
+    TOY_MODEL,
+    logged,
+    toy_network,
+    toy_options,
+    toy_source,
+)
+from worldfm_gym.errors import ConfigError
+from worldfm_gym.frame_model.pretrained import FrameModel
+from worldfm_gym.training.checkpoint import load_checkpoint
+from worldfm_gym.training.conditioned import draw, prepare
+from worldfm_gym.training.distill import (
+    DistillOptions,
+    DistillStage,
+    MatchingOptions,
+    _takes_turn,
+    train_distill,
+)
+from worldfm_gym.training.losses import LossOptions, matching_loss
+from worldfm_gym.training.options import OptimizerOptions
+from worldfm_gym.training.stage import Moment
+
+
+def stage(**changes: Any) -> DistillStage:
+    options = DistillOptions(
+        **toy_options(
+            Path("unused"),
+            steps=1,
+            init=Path("unused"),
+            optimizer=OptimizerOptions(learning_rate=2e-3, warmup_steps=1, betas=(0.5, 0.98)),
+        ),
+        loss=LossOptions(gradient=0),
+        distill=MatchingOptions(**({"pairs": 1, "teacher_steps": 4} | changes)),
+    )
+    return DistillStage(toy_network(), options, arithmetic=FLOAT32, processes=ALONE)
+
+
+def steps_of(trained: DistillStage, count: int, *, seed: int = 0) -> list[dict[str, float]]:
+    source, generator = toy_source(), torch.Generator().manual_seed(seed)
+    trained.begin(lambda: source.batch(2))
+    figures = []
+    for step in range(count):
+        moment = Moment(step=step, progress=0.0, rate=1.0, generator=generator)
+        values = trained.step(source.batch(2), moment)
+        figures.append({name: float(value) for name, value in values.items()})
+    return figures
+
+
+def test_matching_gradient_is_the_normalized_difference_of_predictions() -> None:
+    generator = torch.Generator().manual_seed(0)
+    drawn, real, fake = torch.randn(3, 2, 4, 8, 8, generator=generator)
+    drawn.requires_grad_()
+    matching_loss(drawn, real, fake, weight=None).backward()
+    scale = (drawn - real).abs().mean((1, 2, 3), keepdim=True)
+    expected = ((fake - real) / scale).detach() / drawn.numel()
+    assert drawn.grad is not None
+    assert torch.allclose(drawn.grad, expected, atol=1e-7)
+
+
+def test_nothing_is_to_be_matched_while_the_fake_network_is_the_teacher() -> None:
+    assert steps_of(stage(), 1)[0]["matching"] == pytest.approx(0, abs=1e-9)
+
+
+def test_the_fake_network_learns_the_students_images() -> None:
+    trained = stage(matching=0.0, regression=0.0, truth_covered=0.0, two_steps=0.0)
+    losses = [figures["fake"] for figures in steps_of(trained, 20)]
+    assert sum(losses[-5:]) < 0.85 * sum(losses[:5])
+
+
+def test_regression_leads_one_and_two_steps_to_the_teachers_images() -> None:
+    trained = stage(
+        matching=0.0, truth_covered=0.0, pair_share=1.0, pair_refresh=1000, two_steps=0.5
+    )
+    # A student that has strayed from the teacher.
+    with torch.no_grad():
+        trained.learners["network"].network.to_pixels.bias += 0.3
+    figures = steps_of(trained, 20)
+    for turn in (0, 1):
+        losses = [f["regression"] for f in figures[turn::2]]
+        assert losses[-1] < 0.3 * losses[0]
+
+
+def test_matching_draws_a_strayed_student_back_to_the_teacher() -> None:
+    trained = stage(regression=0.0, truth_covered=0.0, two_steps=0.0, matching=1.0)
+    for name in ("network", "fake"):  # the fake network knows how the student strayed
+        with torch.no_grad():
+            trained.learners[name].network.to_pixels.bias += 0.3
+    views = prepare(toy_source().batch(2))
+
+    def distance() -> float:
+        student = trained.learners["network"].network
+        teacher = trained.frozen["teacher"]
+        with torch.no_grad():
+            bright = draw(student, views, steps=1) - draw(teacher, views, steps=1)  # type: ignore[arg-type]
+        return float(bright[:, :3].mean().abs())
+
+    before = distance()
+    steps_of(trained, 25)
+    assert distance() < 0.5 * before
+
+
+def test_a_run_ends_with_a_student_and_can_go_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    FrameModel(toy_network()).save_pretrained(tmp_path / "teacher.safetensors")
+    common = {"model": TOY_MODEL, "distill": MatchingOptions(pairs=2, teacher_steps=2)}
+    options = DistillOptions(
+        **toy_options(tmp_path / "out", steps=6, init=tmp_path / "teacher.safetensors", **common)
+    )
+    train_distill(options, source=toy_source())
+    first = load_checkpoint(tmp_path / "out" / "checkpoint.safetensors", stage="distill")
+    assert {name.split(".")[0] for name in first.tensors} == {
+        "network",
+        "fake",
+        "teacher",
+        "random",
+    }
+    again = DistillOptions(**toy_options(tmp_path / "out", steps=8, resume=True, **common))
+    train_distill(again, source=toy_source())
+    second = load_checkpoint(tmp_path / "out" / "checkpoint.safetensors", stage="distill")
+    assert second.progress.step == 8
+    for name, weight in first.part("teacher").items():
+        assert torch.equal(second.tensors[f"teacher.{name}"], weight)
+    assert len(logged(capsys.readouterr().out, "fake")) == 2  # after steps 1 and 5
+    model = FrameModel.from_pretrained(tmp_path / "out" / "model.safetensors", device=CPU)
+    assert model.metadata["stage"] == "distill"
+
+
+def test_distillation_needs_a_teacher_and_possible_options(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="needs a teacher"):
+        DistillOptions(**toy_options(tmp_path, steps=1))
+    with pytest.raises(ConfigError, match="pairs must be at least 1"):
+        MatchingOptions(pairs=0)
+    with pytest.raises(ConfigError, match="two_steps must be a share"):
+        MatchingOptions(two_steps=1.5)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 0.4, 1.0])
+def test_turns_are_spread_evenly(share: float) -> None:
+    turns = [_takes_turn(step, share) for step in range(100)]
+    assert sum(turns) == round(100 * share)
+    assert all(abs(sum(turns[:n]) - n * share) < 1 for n in range(100))
