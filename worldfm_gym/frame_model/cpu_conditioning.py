@@ -1,4 +1,4 @@
-"""Conditioning and noise on a CPU, compiled: `conditioning` and `noise` are what they agree with."""
+"""Conditioning and noise compiled for the CPU, in agreement with `conditioning` and `noise`."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ def _direction_cell(x: int, y: int, c2w: Any, lens: Any, level: Any) -> Any:
     one = np.int64(np.floor(direction[(side + 1) % 3] / length * scale)) + (1 << 14)
     two = np.int64(np.floor(direction[(side + 2) % 3] / length * scale)) + (1 << 14)
     face = 2 * side + (1 if direction[side] > _ZERO else 0)
-    depth = min(max(np.int64(level), 0), 31)
+    depth = np.int64(min(max(level, 0.0), 31.0))
     packed = ((face * 32 + depth) << 30) | (one << 15) | two
     return np.int64(_hash(np.uint32(packed & _WORD))) ^ (packed >> 32)
 

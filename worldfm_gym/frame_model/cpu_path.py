@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from worldfm_gym.frame_model import cpu_kernels as kernels
 from worldfm_gym.frame_model.attention import rotary_of_rays
-from worldfm_gym.frame_model.conditioning import NOISE_CHANNELS, pixel_rays
+from worldfm_gym.frame_model.conditioning import pixel_rays
 from worldfm_gym.frame_model.folded import FoldedBlock, fold_blocks
 from worldfm_gym.frame_model.network import FrameDiT, KeysValues
 from worldfm_gym.frame_model.sampler import SECOND_STEP_TIME, check_steps, mix

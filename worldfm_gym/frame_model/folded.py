@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from worldfm_gym.frame_model.network import Block, FrameDiT, _time_features
+from worldfm_gym.frame_model.network import Block, FrameDiT, time_features
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def fold_blocks(network: FrameDiT, time: float | None) -> list[FoldedBlock]:
             modulation = network.ref_modulation.float()
         else:
             device = network.ref_modulation.device
-            at = _time_features(torch.tensor([time], device=device))
+            at = time_features(torch.tensor([time], device=device))
             modulation = network.time(at.to(network.ref_modulation.dtype)).view(6, -1).float()
         return [_fold(block, modulation) for block in network.blocks]  # type: ignore[arg-type]
 

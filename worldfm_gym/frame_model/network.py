@@ -167,7 +167,7 @@ class FrameDiT(nn.Module):
         grid = self.embed(features)
         x = grid.flatten(2).transpose(1, 2)  # [B, N, width]
         rotary = self._rotary(intrinsics, noisy)
-        modulation = self.time(_time_features(time).to(x.dtype)).unflatten(-1, (6, -1))
+        modulation = self.time(time_features(time).to(x.dtype)).unflatten(-1, (6, -1))
         bias = None
         if memory is not None and log_weight is not None:
             bias = _attention_bias(log_weight, x, memory.keys.shape[2])
@@ -211,7 +211,7 @@ def _attention_bias(log_weight: Tensor, x: Tensor, ref_tokens: int) -> Tensor:
     return bias[:, None, None].to(x.dtype)
 
 
-def _time_features(time: Tensor) -> Tensor:
+def time_features(time: Tensor) -> Tensor:
     """Sines and cosines of t, [B] to [B, _TIME_CHANNELS]."""
     half = _TIME_CHANNELS // 2
     steps = torch.arange(half, device=time.device, dtype=torch.float32) / half
