@@ -60,10 +60,6 @@ class ConditionedViews:
         salt = _salts(len(self), self.truth.device, generator)
         return anchored_noise(self.index, self.c2w, self.intrinsics, salt)
 
-    def renoised(self, generator: torch.Generator) -> ConditionedViews:
-        """The same views with fresh noise."""
-        return replace(self, noise=self.fresh_noise(generator))
-
 
 def prepare(batch: Batch, *, anchor_kept: Tensor | None = None) -> ConditionedViews:
     """Condition a batch's targets as the renderer does: warp references, make noise, encode.

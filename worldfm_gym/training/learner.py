@@ -40,7 +40,9 @@ class Arithmetic:
     def place(self, network: FrameDiT) -> FrameDiT:
         """The network on the device, compiled if asked for."""
         network = network.to(self.device)
-        if self.compiled and hasattr(network, "compile_regions"):
+        if self.compiled:
+            # With and without gradient, references and time, for each of several networks.
+            torch._dynamo.config.recompile_limit = 64
             network.compile_regions()
         return network
 

@@ -142,7 +142,9 @@ class _Run:
             self.progress = replace(self.progress, step=step + 1, samples=samples)
             if (step + 1) % options.log_every == 0 or step == 0:
                 figures = averages.take() | {"lr": options.optimizer.learning_rate * rate}
-                self.reporter.figures(figures, step=step + 1, samples=samples, progress=self._share)
+                self.reporter.figures(
+                    figures, step=step + 1, samples=samples, progress=self.budget.progress(step + 1)
+                )
             if (step + 1) % options.preview_every == 0:
                 self._preview()
             due = last_saved + 60 * options.checkpoint_minutes

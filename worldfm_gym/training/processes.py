@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, distributed, nn
+from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from worldfm_gym.errors import ConfigError
@@ -53,18 +53,6 @@ class Processes:
         agreed = torch.tensor(numbers, dtype=torch.float64)
         distributed.all_reduce(agreed, distributed.ReduceOp.MAX, group=self.control_group)
         return tuple(agreed.tolist())
-
-    def mean(self, values: Tensor) -> Tensor:
-        """Values averaged over all processes, on their device."""
-        if self.count > 1:
-            distributed.all_reduce(values)
-            values = values / self.count
-        return values
-
-    def wait(self) -> None:
-        """Wait until all processes are here."""
-        if self.count > 1:
-            distributed.barrier(group=self.control_group)
 
     def leave(self) -> None:
         """End the process group, if there is one."""
