@@ -68,14 +68,15 @@ def ssim_map(rgb: Tensor, truth_rgb: Tensor) -> Tensor:
     except ImportError as error:
         raise MissingExtraError("torchmetrics", "train", "evaluation") from error
     maps = []
-    for start in range(0, len(rgb), _SSIM_AT_ONCE):
-        part = slice(start, start + _SSIM_AT_ONCE)
-        # In double precision: variances are small differences of large squares.
-        images = (x[part].movedim(-1, 1).double() / 255 for x in (rgb, truth_rgb))
-        _, image = structural_similarity_index_measure(
-            *images, data_range=1.0, reduction="none", return_full_image=True
-        )
-        maps.append(image.mean(1).float())
+    # Variances are small differences of large squares, which cuDNN's TF32 would lose.
+    with torch.backends.cudnn.flags(enabled=False):
+        for start in range(0, len(rgb), _SSIM_AT_ONCE):
+            part = slice(start, start + _SSIM_AT_ONCE)
+            images = (x[part].movedim(-1, 1).float() / 255 for x in (rgb, truth_rgb))
+            _, image = structural_similarity_index_measure(
+                *images, data_range=1.0, reduction="none", return_full_image=True
+            )
+            maps.append(image.mean(1))
     return torch.cat(maps)
 
 
