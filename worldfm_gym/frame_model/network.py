@@ -47,6 +47,7 @@ class Block(nn.Module):
         super().__init__()
         width, hidden = config.width, config.width * config.mlp_ratio
         self.heads = config.heads
+        self.fused = False
         self.qkv = nn.Linear(width, 3 * width)
         self.query_norm = nn.RMSNorm(config.head_dim, eps=1e-6)
         self.key_norm = nn.RMSNorm(config.head_dim, eps=1e-6)
@@ -68,15 +69,18 @@ class Block(nn.Module):
         """The next x, and the stream's own keys and values [B, N, heads, head_dim]."""
         parts = (modulation + self.table).to(x.dtype).unsqueeze(-2).unbind(1)
         shift1, scale1, gate1, shift2, scale2, gate2 = parts
-        q, k, v = self.qkv(_normed(x, shift1, scale1)).unflatten(-1, (3, self.heads, -1)).unbind(2)
-        q, k = rotate(self.query_norm(q), rotary), rotate(self.key_norm(k), rotary)
-        keys, values = k, v
-        if ref_keys is not None and ref_values is not None and relative is not None:
-            keys = torch.cat([k, project(ref_keys, relative)], dim=1)
-            values = torch.cat([v, project(ref_values, relative)], dim=1)
-        x = x + gate1 * self.out(attend(q, keys, values, bias))
-        hidden = F.gelu(self.up(_normed(x, shift2, scale2)), approximate="tanh")
-        return x + gate2 * self.down(hidden), k, v
+        normed, heads = modulated_norm, queries_keys_values
+        if self.fused:
+            from worldfm_gym.frame_model import training_kernels as kernels
+
+            normed, heads = kernels.modulated_norm, kernels.queries_keys_values
+        qkv = self.qkv(normed(x, shift1, scale1)).unflatten(-1, (3, self.heads, -1))
+        norms = self.query_norm.weight, self.key_norm.weight
+        q, keys, values = heads(qkv, norms, rotary, ref_keys, ref_values, relative)
+        x = torch.addcmul(x, gate1, self.out(attend(q, keys, values, bias)))
+        hidden = F.gelu(self.up(normed(x, shift2, scale2)), approximate="tanh")
+        own = x.shape[1]
+        return torch.addcmul(x, gate2, self.down(hidden)), keys[:, :own], values[:, :own]
 
 
 class FrameDiT(nn.Module):
@@ -111,10 +115,11 @@ class FrameDiT(nn.Module):
                     nn.init.zeros_(module.bias)
         nn.init.normal_(self.to_pixels.weight, std=0.01)
 
-    def compile_regions(self) -> None:
-        """Compile the blocks for training; they share their code, so one compilation serves all."""
+    def fuse(self) -> None:
+        """From now on, run the blocks' token-wise parts as Triton kernels, gradients included."""
         for block in self.blocks:
-            block.compile(dynamic=True)
+            assert isinstance(block, Block)
+            block.fused = True
 
     def encode_references(self, images: Tensor, intrinsics: Tensor) -> KeysValues:
         """Keys and values of references, each on its own, to be computed once and kept.
@@ -126,7 +131,7 @@ class FrameDiT(nn.Module):
         Returns:
             Leading dimensions [L, M], h · w / patch² tokens.
         """
-        features = F.gelu(self.ref_stem(F.pixel_unshuffle(images, 2)), approximate="tanh")
+        features = F.gelu(self.ref_stem(_cells(images)), approximate="tanh")
         x = self.ref_embed(features).flatten(2).transpose(1, 2)
         rotary = self._rotary(intrinsics, images)
         modulation = self.ref_modulation[None]
@@ -162,7 +167,7 @@ class FrameDiT(nn.Module):
         Returns:
             Clean rgb in [−1, 1] and depth code, float32 [B, 4, H, W].
         """
-        inputs = F.pixel_unshuffle(torch.cat([noisy, conditioning], dim=1), 2)
+        inputs = _cells(torch.cat([noisy, conditioning], dim=1))
         features = F.gelu(self.stem(inputs), approximate="tanh")  # [B, stem, H/2, W/2]
         grid = self.embed(features)
         x = grid.flatten(2).transpose(1, 2)  # [B, N, width]
@@ -199,9 +204,35 @@ class FrameDiT(nn.Module):
         return torch.cat([anchor + confidence * (warped - anchor), depth_code], dim=1)
 
 
-def _normed(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
-    """RMS norm, then scale and shift."""
+def _cells(images: Tensor) -> Tensor:
+    """Each 2×2 pixels as the channels of one, laid out for convolution on tensor cores."""
+    return F.pixel_unshuffle(images, 2).contiguous(memory_format=torch.channels_last)
+
+
+def modulated_norm(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
+    """RMS norm of tokens [B, N, W], then scale and shift, each [B or 1, 1, W]."""
     return F.rms_norm(x, x.shape[-1:], eps=1e-6) * (1 + scale) + shift
+
+
+def queries_keys_values(
+    qkv: Tensor,  # [B, N, 3, heads, head_dim]
+    norms: tuple[Tensor, Tensor],
+    rotary: Rotary,
+    ref_keys: Tensor | None,
+    ref_values: Tensor | None,
+    relative: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Normed and rotated queries and keys, and values; with those of references, projected."""
+    q, k, v = qkv.unbind(2)
+    q, k = (
+        rotate(F.rms_norm(x, x.shape[-1:], weight.to(x.dtype), eps=1e-6), rotary)
+        for x, weight in zip((q, k), norms, strict=True)
+    )
+    if ref_keys is None or ref_values is None or relative is None:
+        return q, k, v
+    keys = torch.cat([k, project(ref_keys, relative)], dim=1)
+    values = torch.cat([v, project(ref_values, relative)], dim=1)
+    return q, keys, values
 
 
 def _attention_bias(log_weight: Tensor, x: Tensor, ref_tokens: int) -> Tensor:

@@ -26,24 +26,22 @@ class Arithmetic:
     Attributes:
         device: Where.
         bf16: Whether matrices are multiplied in bfloat16; weights stay float32.
-        compiled: Whether the token-wise parts are compiled.
+        fused: Whether the token-wise parts run as Triton kernels.
     """
 
     device: torch.device
     bf16: bool = False
-    compiled: bool = False
+    fused: bool = False
 
     def context(self) -> torch.autocast:
         """Around every forward pass."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
 
     def place(self, network: FrameDiT) -> FrameDiT:
-        """The network on the device, compiled if asked for."""
+        """The network on the device, fused if asked for."""
         network = network.to(self.device)
-        if self.compiled:
-            # With and without gradient, references and time, for each of several networks.
-            torch._dynamo.config.recompile_limit = 64
-            network.compile_regions()
+        if self.fused:
+            network.fuse()
         return network
 
 

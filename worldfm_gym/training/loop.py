@@ -278,7 +278,8 @@ def _arithmetic(options: TrainOptions, processes: Processes) -> Arithmetic:
     bf16 = options.precision == "bf16"
     if options.precision == "auto":
         bf16 = processes.device.type == "cuda"
-    return Arithmetic(processes.device, bf16=bf16, compiled=options.compile)
+    fused = options.fused == "on" or (options.fused == "auto" and processes.device.type == "cuda")
+    return Arithmetic(processes.device, bf16=bf16, fused=fused)
 
 
 @contextmanager

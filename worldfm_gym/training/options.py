@@ -55,8 +55,8 @@ class TrainOptions:
     """Torch device; auto takes a GPU if there is one."""
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     """Arithmetic of the networks; weights are always kept in fp32. Auto is bf16 on a GPU."""
-    compile: bool = False
-    """Compile the token-wise parts of the networks."""
+    fused: Literal["auto", "on", "off"] = "auto"
+    """Run the token-wise parts of the networks as Triton kernels. Auto does on a GPU."""
     seed: int = 0
     """Seed of the weights, of the worlds and of the training's draws."""
     workers: int | None = None
