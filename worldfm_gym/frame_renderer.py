@@ -6,7 +6,6 @@ import copy
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
@@ -23,23 +22,24 @@ from worldfm_gym.anchor_renderer import current_object_poses
 from worldfm_gym.camera import Camera
 from worldfm_gym.errors import FrameModelError
 from worldfm_gym.frame import Frame, Provenance
+from worldfm_gym.frame_model.accelerate import Drawer, accelerate
+from worldfm_gym.frame_model.captured import CapturedCalls
 from worldfm_gym.frame_model.conditioning import (
     conditioning_channels,
     decode_depth,
     decode_rgb,
     relative_projection,
-    warp_references,
 )
 from worldfm_gym.frame_model.memory import References
-from worldfm_gym.frame_model.network import FrameDiT
-from worldfm_gym.frame_model.noise import anchored_noise
+from worldfm_gym.frame_model.network import FrameDiT, KeysValues
 from worldfm_gym.frame_model.pretrained import FrameModel
-from worldfm_gym.frame_model.sampler import bind, sample
+from worldfm_gym.frame_model.targets import Targets
 from worldfm_gym.worlds.world import World
 
 _SIDE_STEP_PX = 8  # the network draws images whose sides are multiples of this
 _CPU_BATCH, _CUDA_BATCH = 16, 256  # views drawn at once, at most
-_CPU_FIXED_BATCH, _CUDA_FIXED_BATCH = 1, 32  # views drawn at once, exactly, if deterministic
+_CUDA_BATCH_STEP = 16  # larger batches are multiples of this, smaller ones powers of two
+_CUDA_FIXED_BATCH = 32  # views drawn at once, exactly, if deterministic
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +105,8 @@ class FrameRenderer:
         Args:
             worlds: One per scene; the same world may appear several times.
             model: Name of a model that comes with the package, a .safetensors file, or a model.
-            steps: Passes of the network per frame: 1 or 2 for a distilled model, as the shipped ones
-                are, more for its teacher.
+            steps: Passes of the network per frame: 1 or 2 for a distilled model, such as the
+                shipped ones, more for its teacher.
             references: Remembered frames that each view draws on at most.
             device: ``"cpu"`` gives frames in numpy, ``"cuda"`` (or ``"cuda:1"``) in torch there.
             deterministic: Draw in batches of fixed size, so that a view does not depend on which
@@ -118,9 +118,9 @@ class FrameRenderer:
         """
         self.worlds: Sequence[World] = list(worlds)
         self._device = torch.device(device)
-        self._network = network_on(model, device)
         if steps < 1:
             raise FrameModelError(f"steps must be at least 1, got {steps}")
+        self._network = drawer_on(model, device, steps=steps)
         self._steps = steps
         self._per_target = references
         self._deterministic = deterministic
@@ -128,6 +128,7 @@ class FrameRenderer:
         self._noise_seed = noise_seed
         self._salt = torch.tensor(salts(self.worlds)).to(self._device) ^ noise_seed
         self._references: dict[int, References] = {}  # by the longer side of what is drawn
+        self._captured = CapturedCalls(lambda *parts: self.draw(Views(*parts)))
 
     def render(
         self,
@@ -146,7 +147,7 @@ class FrameRenderer:
         )
         images = self._raster.render(padded, scene, object_poses=object_poses)
         views = self._views(images, padded, scene)
-        with torch.inference_mode(), self._precision():
+        with torch.no_grad():
             parts = [self._draw_part(views[part]) for part in self._parts(len(views))]
         rgb, depth_z, instance, provenance = (
             self._finished(torch.cat(part)[:, :height, :width]) for part in zip(*parts, strict=True)
@@ -158,25 +159,8 @@ class FrameRenderer:
 
         On a GPU this neither waits for the device nor decides anything on the host.
         """
-        size = (views.depth_z.shape[1], views.depth_z.shape[2])
-        memory = relative = log_weight = None
-        warped, confidence = _nothing_warped(views.depth_z)
-        references = self._references_for(max(size))
-        if references.slots:
-            chosen = references.select(views.depth_z, views.c2w, views.intrinsics, views.scene)
-            memory, images = references.gather(chosen)
-            log_weight = chosen.log_weight
-            ref_size = (images.depth_z.shape[-2], images.depth_z.shape[-1])
-            cameras = (views.c2w, views.intrinsics)
-            relative = relative_projection(*cameras, size, images.c2w, images.intrinsics, ref_size)
-            warped, confidence = warp_references(views.depth_z, *cameras, images)
-        conditioning = conditioning_channels(views.rgb, views.depth_z, warped, confidence)
-        noise = anchored_noise(views.index, views.c2w, views.intrinsics, self._salt[views.scene])
-        clean = sample(
-            bind(self._network, conditioning, views.intrinsics, memory, relative, log_weight),
-            noise,
-            steps=self._steps,
-        )
+        targets, memory = self._targets(views)
+        clean = self._network.sample(targets, memory, steps=self._steps)
         covered = views.index >= 0
         generated = torch.full_like(views.provenance, int(Provenance.GENERATED))
         return (
@@ -185,6 +169,35 @@ class FrameRenderer:
             views.instance.clamp(min=0),
             views.provenance.where(covered, generated),
         )
+
+    def _targets(self, views: Views) -> tuple[Targets, KeysValues | None]:
+        """What the network is told of views: noise, conditioning and chosen references."""
+        if self._device.type == "cpu":
+            from worldfm_gym.frame_model.cpu_conditioning import anchored_noise, warp_references
+        else:
+            from worldfm_gym.frame_model.conditioning import warp_references
+            from worldfm_gym.frame_model.noise import anchored_noise
+        cameras = (views.c2w, views.intrinsics)
+        noise = anchored_noise(views.index, *cameras, self._salt[views.scene])
+        size = (views.depth_z.shape[1], views.depth_z.shape[2])
+        references = self._references_for(max(size))
+        if not references.slots:
+            warped, confidence = _nothing_warped(views.depth_z)
+            empty = views.c2w[:, :0, 0]  # [B, 0]
+            conditioning = conditioning_channels(views.rgb, views.depth_z, warped, confidence)
+            relative = empty[..., None, None].expand(-1, 0, 4, 4)
+            return Targets(
+                noise, conditioning, views.intrinsics, empty.long(), relative, empty
+            ), None
+        chosen = references.select(views.depth_z, *cameras, views.scene)
+        memory, slots, images = references.locate(chosen)
+        ref_size = (images.depth_z.shape[-2], images.depth_z.shape[-1])
+        relative = relative_projection(*cameras, size, images.c2w, images.intrinsics, ref_size)
+        warped, confidence = warp_references(views.depth_z, *cameras, images)
+        conditioning = conditioning_channels(views.rgb, views.depth_z, warped, confidence)
+        return Targets(
+            noise, conditioning, views.intrinsics, slots, relative, chosen.log_weight
+        ), memory
 
     def replace_world(self, scene: int, world: World) -> None:
         """Put another world in a scene; the other scenes keep what was computed for them."""
@@ -202,15 +215,27 @@ class FrameRenderer:
         return picture.numpy() if self._device.type == "cpu" else picture
 
     def _draw_part(self, views: Views) -> Pictures:
-        """Draw one batch, of the fixed size if that is asked for."""
-        if not self._deterministic:
-            return self.draw(views)
-        size, given = self._batch_size, len(views)
+        """Draw one batch; on a GPU by a CUDA graph, of which there is one for few batch sizes."""
+        given = len(views)
+        size = self._size_of_batch(given)
         if given < size:
-            places = torch.arange(size, device=self._device).clamp(max=given - 1)
-            views = views[places]
-        rgb, depth_z, instance, provenance = self.draw(views)
-        return rgb[:given], depth_z[:given], instance[:given], provenance[:given]
+            views = views[torch.arange(size, device=self._device).clamp(max=given - 1)]
+        if self._device.type == "cpu":
+            return self.draw(views)
+        references = self._references_for(max(views.depth_z.shape[1:]))
+        parts = (getattr(views, f.name) for f in fields(Views))
+        drawn = self._captured(*parts, held=[self._salt, *references.held()])
+        rgb, depth_z, instance, provenance = (picture[:given] for picture in drawn)
+        return rgb, depth_z, instance, provenance
+
+    def _size_of_batch(self, given: int) -> int:
+        """How many views to draw for some: copies of the last one fill up a batch."""
+        if self._device.type == "cpu":
+            return given
+        if self._deterministic:
+            return self._batch_size
+        step = _CUDA_BATCH_STEP
+        return -(-given // step) * step if given > step else 1 << (given - 1).bit_length()
 
     def _parts(self, count: int) -> Iterator[slice]:
         for start in range(0, count, self._batch_size):
@@ -218,15 +243,9 @@ class FrameRenderer:
 
     @property
     def _batch_size(self) -> int:
-        on_cpu = self._device.type == "cpu"
-        if self._deterministic:
-            return _CPU_FIXED_BATCH if on_cpu else _CUDA_FIXED_BATCH
-        return _CPU_BATCH if on_cpu else _CUDA_BATCH
-
-    def _precision(self) -> AbstractContextManager[object]:
-        if self._device.type == "cpu":
-            return nullcontext()
-        return torch.autocast(self._device.type, torch.bfloat16)
+        if self._device.type == "cpu":  # where views are drawn one by one anyway
+            return _CPU_BATCH
+        return _CUDA_FIXED_BATCH if self._deterministic else _CUDA_BATCH
 
     def _references_for(self, size_long_px: int) -> References:
         """The references at the scale of views of this size, loaded on first use."""
@@ -257,7 +276,7 @@ class FrameRenderer:
                 for array in (
                     cameras.c2w.astype(np.float32),
                     cameras.intrinsics.astype(np.float32),
-                    np.ascontiguousarray(scene, np.int64),
+                    np.array(scene, np.int64),
                 )
             ),
         )  # fmt: skip
@@ -273,6 +292,20 @@ def network_on(model: str | os.PathLike[str] | FrameModel, device: str) -> Frame
     path = Path(model)
     changed_ns = path.stat().st_mtime_ns if path.is_file() else 0
     return _load_once(os.fspath(model), device, changed_ns)
+
+
+def drawer_on(model: str | os.PathLike[str] | FrameModel, device: str, *, steps: int) -> Drawer:
+    """A model's network, made fast for a device; one given by name is prepared once a process."""
+    network = network_on(model, device)
+    if isinstance(model, FrameModel):  # its weights may change until it is used again
+        return accelerate(network, device, steps=steps)
+    return _accelerate_once(network, device, min(steps, 3))
+
+
+@lru_cache(maxsize=4)
+def _accelerate_once(network: FrameDiT, device: str, steps: int) -> Drawer:
+    """Networks are told apart by identity."""
+    return accelerate(network, device, steps=steps)
 
 
 @lru_cache(maxsize=4)

@@ -13,8 +13,8 @@ from worldfm_gym.frame_model.sampler import bind, sample
 from worldfm_gym.frame_model.targets import Targets
 
 
-class Drawer(Protocol):
-    """A network for inference only. Its references' keys are read by itself alone."""
+class Encoder(Protocol):
+    """What computes keys and values of references."""
 
     def encode_references(self, images: Tensor, intrinsics: Tensor) -> KeysValues:
         """Keys and values [L, M, tokens, heads, head_dim] of references.
@@ -24,6 +24,10 @@ class Drawer(Protocol):
             intrinsics: (fx, fy, cx, cy), float32 [M, 4].
         """
         ...
+
+
+class Drawer(Encoder, Protocol):
+    """A network for inference only. Its references' keys are read by itself alone."""
 
     def sample(self, targets: Targets, memory: KeysValues | None, *, steps: int = 1) -> Tensor:
         """Clean rgb in [−1, 1] and depth code of B targets, float32 [B, 4, H, W].

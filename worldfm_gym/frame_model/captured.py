@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,9 +17,8 @@ _GRAPHS = 8  # shapes whose graphs are kept
 class CapturedCalls:
     """Calls a function by replaying a CUDA graph of it, one graph for each shape of its arguments.
 
-    The function must not wait for the device, and must read whatever else it reads from tensors
-    that stay where they are; after they have moved, call `clear`. Results are copies: a later call
-    leaves them alone. The graphs of the shapes used last are kept.
+    The function must not wait for the device. Results are copies: a later call leaves them alone.
+    The graphs of the shapes used last are kept.
     """
 
     def __init__(self, function: Callable[..., Tensors], *, graphs: int = _GRAPHS) -> None:
@@ -30,12 +30,23 @@ class CapturedCalls:
         """
         self._function = function
         self._limit = graphs
+        self._held: list[Tensor] = []
         self._kept: OrderedDict[object, tuple[torch.cuda.CUDAGraph, Tensors, Tensors]] = (
             OrderedDict()
         )
+        self._pool: Any = None
 
-    def __call__(self, *inputs: Tensor) -> Tensors:
-        """What the function returns for these tensors."""
+    def __call__(self, *inputs: Tensor, held: Sequence[Tensor] = ()) -> Tensors:
+        """What the function returns for these tensors.
+
+        Args:
+            inputs: Arguments of the function; their values are copied.
+            held: Whatever else the function reads. Its values may change in place; once one of
+                these is another tensor, all graphs are captured anew.
+        """
+        if [id(tensor) for tensor in held] != [id(tensor) for tensor in self._held]:
+            self._kept.clear()
+            self._held = list(held)
         key = tuple((tuple(tensor.shape), tensor.dtype, tensor.device) for tensor in inputs)
         if key not in self._kept:
             while len(self._kept) >= self._limit:
@@ -47,10 +58,6 @@ class CapturedCalls:
         graph.replay()
         return tuple(result.clone() for result in results)
 
-    def clear(self) -> None:
-        """Forget all graphs."""
-        self._kept.clear()
-
     def _capture(self, inputs: Tensors) -> tuple[torch.cuda.CUDAGraph, Tensors, Tensors]:
         static = tuple(tensor.clone() for tensor in inputs)
         # Once outside of the graph: kernels are compiled and libraries start on first use.
@@ -60,6 +67,9 @@ class CapturedCalls:
             self._function(*static)
         torch.cuda.current_stream().wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        # One pool: the graphs run one after the other, and what outlives a run is not in it.
+        if not self._kept:
+            self._pool = torch.cuda.graph_pool_handle()
+        with torch.cuda.graph(graph, pool=self._pool):
             results = self._function(*static)
         return graph, static, results

@@ -63,7 +63,7 @@ def _fold(block: Block, modulation: Tensor) -> FoldedBlock:
         qkv=((1 + scale1)[:, None] * qkv).contiguous(),
         qkv_bias=block.qkv.bias.float() + shift1 @ qkv,
         query_weight=block.query_norm.weight.float() / math.sqrt(head_dim),
-        key_weight=block.key_norm.weight.float(),
+        key_weight=block.key_norm.weight.detach().float().clone(),
         out=(out * gate1).contiguous(),
         out_bias=block.out.bias.float() * gate1,
         up=((1 + scale2)[:, None] * up).contiguous(),

@@ -4,20 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from itertools import count, islice
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from worldfm_gym.errors import FrameModelError
+from worldfm_gym.frame_model.accelerate import Encoder
 from worldfm_gym.frame_model.conditioning import PosedImages
-from worldfm_gym.frame_model.network import FrameDiT, KeysValues
+from worldfm_gym.frame_model.network import KeysValues
 from worldfm_gym.frame_model.reference_images import load_references
 from worldfm_gym.frame_model.reference_keys import ReferenceKeys
-from worldfm_gym.frame_model.visibility import Looks, pick_complementary, seen_shares
+from worldfm_gym.frame_model.visibility import (
+    Looks,
+    pick_complementary,
+    seen_shares,
+    share_of_view,
+)
 from worldfm_gym.worlds.world import World
 
-_FULL_WEIGHT_GAIN = 0.03  # a reference that adds less of the view than this counts for less
+# A reference is left out below the first of each pair and counts in full from the second on.
+_SHOWN = 0.03, 0.10  # share of the view that it shows
+_ADDED = 0.025, 0.07  # share of the view that it adds to those before
+_LEAD = 0.0, 0.05  # of the last one: relative lead over the one that would take its place
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +58,7 @@ class References:
         self,
         worlds: Sequence[World],
         *,
-        network: FrameDiT,
+        network: Encoder,
         size_long_px: int,
         per_target: int = 2,
         device: torch.device | str = "cpu",
@@ -74,11 +84,9 @@ class References:
         self._device = torch.device(device)
         self._keys = ReferenceKeys(network, device=self._device)
         self._rows: dict[int, list[int]] = {}  # id of a world in `worlds` → its rows
-        self._images = _no_images(self._device)
+        self._sizes: dict[int, tuple[int, int]] = {}  # likewise, of their largest image
         self._members = torch.empty(0, 0, dtype=torch.int64, device=self._device)
-        distinct = {id(world): world for world in self.worlds}
-        loaded = {key: self._load(world) for key, world in distinct.items()}
-        self._write(loaded)
+        self._load_all()
 
     @property
     def slots(self) -> int:
@@ -86,14 +94,22 @@ class References:
         return min(self._per_target, int(self._members.shape[1]))
 
     def replace_world(self, scene: int, world: World) -> None:
-        """Put another world in a scene; what other worlds remember stays where it is."""
+        """Put another world in a scene; what other worlds remember stays where it is.
+
+        All is loaded anew where the largest reference is of another size than before, so that the
+        result is the same as if the worlds had been these from the start.
+        """
         known = any(world is other for other in self.worlds)
-        loaded = {} if known else {id(world): self._load(world)}
+        loaded = {} if known else self._load([world])
         before = self.worlds[scene]
         self.worlds[scene] = world
         if not any(before is other for other in self.worlds):
-            del self._rows[id(before)]
-        self._write(loaded)
+            del self._rows[id(before)], self._sizes[id(before)]
+        sizes = [*self._sizes.values(), *map(_largest, loaded.values())]
+        if tuple(map(max, zip(*sizes, strict=True))) == self._images.depth_z.shape[1:]:
+            self._add(loaded)
+        else:
+            self._load_all()
 
     def select(self, depth_z: Tensor, c2w: Tensor, intrinsics: Tensor, scene: Tensor) -> Chosen:
         """Choose references by how much of each target view they show.
@@ -101,6 +117,9 @@ class References:
         The first shows most of it, each next one adds most to those before (greedy maximization of
         a submodular function). What counts as shown, and how well, is in
         `worldfm_gym.frame_model.visibility`.
+
+        As a camera moves, a reference fades in and out: its weight is 0 where it adds next to
+        nothing, and, for the last one, where another is about to take its place.
 
         Args:
             depth_z: The anchor's depth in the target views, float32 [B, H, W]; 0 = uncovered.
@@ -117,49 +136,74 @@ class References:
             Looks(self._images.c2w[rows], self._images.intrinsics[rows]),
             rows,
         )
-        place, gain = pick_complementary(shares * (members >= 0)[..., None], self.slots)
-        weight = (gain / _FULL_WEIGHT_GAIN).clamp(max=1)
+        shares = shares * (members >= 0)[..., None]
+        place, gain, next_best = pick_complementary(shares, self.slots)
+        weight = torch.minimum(
+            _ramp(share_of_view(shares).gather(1, place), _SHOWN), _ramp(gain, _ADDED)
+        )
+        last = gain[:, -1:]
+        weight[:, -1:] *= _ramp((last - next_best) / last.clamp(min=1e-9), _LEAD)
         chosen = members.gather(1, place)
         # One order for one set: then a view depends on the set alone, down to rounding.
-        last = torch.iinfo(torch.int64).max
-        chosen, order = chosen.masked_fill(weight == 0, last).sort(dim=1)
-        return Chosen(chosen.masked_fill(chosen == last, -1), weight.gather(1, order).float().log())
+        end = torch.iinfo(torch.int64).max
+        chosen, order = chosen.masked_fill(weight == 0, end).sort(dim=1)
+        return Chosen(chosen.masked_fill(chosen == end, -1), weight.gather(1, order).float().log())
 
-    def gather(self, chosen: Chosen) -> tuple[KeysValues, PosedImages]:
-        """Keys and values [L, B, R · tokens, …] and images [B, R] of chosen references.
+    def locate(self, chosen: Chosen) -> tuple[KeysValues, Tensor, PosedImages]:
+        """Where chosen references are kept.
 
-        Empty slots hold some reference without depth, which nothing can be taken from.
+        Returns:
+            All keys and values [L, slots, tokens, heads, head_dim]; which of those slots were
+            chosen, int64 [B, R]; their images, leading dimensions [B, R]. Empty places hold some
+            reference without depth, which nothing can be taken from.
         """
         rows = chosen.rows.clamp(min=0)
         images = PosedImages(*(getattr(self._images, f.name)[rows] for f in fields(PosedImages)))
         depth_z = images.depth_z * (chosen.rows >= 0)[..., None, None]
-        return self._keys.read(rows, self._images), PosedImages(
-            images.rgb, depth_z, images.c2w, images.intrinsics
-        )
+        seen = PosedImages(images.rgb, depth_z, images.c2w, images.intrinsics)
+        return *self._keys.locate(rows, self._images), seen
 
-    def _load(self, world: World) -> list[PosedImages]:
+    def gather(self, chosen: Chosen) -> tuple[KeysValues, PosedImages]:
+        """As `locate`, with copies of the keys and values, [L, B, R · tokens, …]."""
+        _, _, images = self.locate(chosen)
+        return self._keys.read(chosen.rows.clamp(min=0), self._images), images
+
+    def held(self) -> list[Tensor]:
+        """The tensors that are read on a GPU; one that grows or is replaced is another tensor."""
+        images = [getattr(self._images, f.name) for f in fields(PosedImages)]
+        return [*images, self._members, *self._keys.held()]
+
+    def _load(self, worlds: Sequence[World]) -> dict[int, list[PosedImages]]:
+        """The images of distinct worlds by id."""
         if self._per_target == 0:
-            return []
-        return load_references(world.references, size_long_px=self._size_long_px)
+            return {id(world): [] for world in worlds}
+        return {
+            id(world): load_references(world.references, size_long_px=self._size_long_px)
+            for world in worlds
+        }
 
-    def _write(self, loaded: dict[int, list[PosedImages]]) -> None:
+    def _load_all(self) -> None:
+        """Start the table anew, at the size that the largest reference needs."""
+        self._keys.clear()
+        self._rows.clear()
+        self._sizes.clear()
+        loaded = self._load(list({id(world): world for world in self.worlds}.values()))
+        sizes = {key: _largest(images) for key, images in loaded.items()}
+        self._images = _no_images(*map(max, zip(*sizes.values(), strict=True)), self._device)
+        self._add(loaded)
+
+    def _add(self, loaded: dict[int, list[PosedImages]]) -> None:
         """Give worlds rows of the table, and bring everything that depends on rows up to date."""
         used = {row for rows in self._rows.values() for row in rows}
-        free = iter(row for row in range(10**9) if row not in used)
+        free = (row for row in count() if row not in used)
         for key, images in loaded.items():
-            self._rows[key] = [next(free) for _ in images]
-        new = {
-            row: image
-            for key, images in loaded.items()
-            for row, image in zip(self._rows[key], images, strict=True)
-        }
-        if new:
-            height = max(image.rgb.shape[0] for image in new.values())
-            width = max(image.rgb.shape[1] for image in new.values())
-            resized = self._make_room(max(new) + 1, height, width)
-            for row, image in new.items():
-                self._put(row, image)
-            self._keys.write(sorted(used | set(new)) if resized else list(new), self._images)
+            # Ascending rows: a world's references keep their order, whatever was there before.
+            self._rows[key] = list(islice(free, len(images)))
+            self._sizes[key] = _largest(images)
+        self._put(
+            [row for key in loaded for row in self._rows[key]],
+            [image for images in loaded.values() for image in images],
+        )
         most = max(len(rows) for rows in self._rows.values())
         members = torch.full((len(self.worlds), most), -1)
         for scene, world in enumerate(self.worlds):
@@ -170,41 +214,50 @@ class References:
         else:
             self._members = members.to(self._device)
 
-    def _put(self, row: int, image: PosedImages) -> None:
-        """Write one image into the table, its border continued where it is smaller."""
-        height, width = self._images.depth_z.shape[1:]
-        below, right = height - image.rgb.shape[0], width - image.rgb.shape[1]
-        rgb = image.rgb.permute(2, 0, 1)[None].float()
-        rgb = F.pad(rgb, (0, right, 0, below), mode="replicate")[0].permute(1, 2, 0)
-        self._images.rgb[row] = rgb.to(self._device, torch.uint8)
-        self._images.depth_z[row] = F.pad(image.depth_z, (0, right, 0, below)).to(self._device)
-        self._images.c2w[row] = image.c2w.to(self._device)
-        self._images.intrinsics[row] = image.intrinsics.to(self._device)
+    def _put(self, rows: list[int], images: list[PosedImages]) -> None:
+        """Write images into rows of the table, growing it, and note that their keys are outdated.
 
-    def _make_room(self, count: int, height: int, width: int) -> bool:
-        """Grow the table to `count` rows of at least this size; whether the size has changed."""
-        kept, old_height, old_width = self._images.depth_z.shape
-        count, height, width = max(count, kept), max(height, old_height), max(width, old_width)
-        resized = (height, width) != (old_height, old_width)
-        if resized or count > kept:
-            old, below, right = self._images, height - old_height, width - old_width
-            more = count - kept
+        Images smaller than the table's have their border continued, without depth.
+        """
+        if not rows:
+            return
+        kept, height, width = self._images.depth_z.shape
+        more = max(*rows, kept - 1) + 1 - kept
+        if more:
             self._images = PosedImages(
-                rgb=F.pad(old.rgb, (0, 0, 0, right, 0, below, 0, more)),
-                depth_z=F.pad(old.depth_z, (0, right, 0, below, 0, more)),
-                c2w=F.pad(old.c2w, (0, 0, 0, 0, 0, more)),
-                intrinsics=F.pad(old.intrinsics, (0, 0, 0, more)),
+                *(
+                    torch.cat([array, array.new_zeros(more, *array.shape[1:])])
+                    for array in (getattr(self._images, f.name) for f in fields(PosedImages))
+                )
             )
-        if resized:
-            self._keys.clear()
-        return resized
+        for row, image in zip(rows, images, strict=True):
+            border = (0, width - image.rgb.shape[1], 0, height - image.rgb.shape[0])
+            rgb = image.rgb.permute(2, 0, 1)[None].float()
+            rgb = F.pad(rgb, border, mode="replicate")[0].permute(1, 2, 0)
+            self._images.rgb[row] = rgb.to(self._device, torch.uint8)
+            self._images.depth_z[row] = F.pad(image.depth_z, border).to(self._device)
+            self._images.c2w[row] = image.c2w.to(self._device)
+            self._images.intrinsics[row] = image.intrinsics.to(self._device)
+        self._keys.write(rows, self._images)
 
 
-def _no_images(device: torch.device) -> PosedImages:
+def _ramp(value: Tensor, edges: tuple[float, float]) -> Tensor:
+    """0 up to the first edge, 1 from the second on."""
+    low, high = edges
+    return ((value - low) / (high - low)).clamp(0, 1)
+
+
+def _largest(images: Sequence[PosedImages]) -> tuple[int, int]:
+    """Largest height and width of images."""
+    heights, widths = ([0, *(image.rgb.shape[side] for image in images)] for side in (0, 1))
+    return max(heights), max(widths)
+
+
+def _no_images(height: int, width: int, device: torch.device) -> PosedImages:
     """A table without rows."""
     return PosedImages(
-        rgb=torch.zeros(0, 0, 0, 3, dtype=torch.uint8, device=device),
-        depth_z=torch.zeros(0, 0, 0, device=device),
+        rgb=torch.zeros(0, height, width, 3, dtype=torch.uint8, device=device),
+        depth_z=torch.zeros(0, height, width, device=device),
         c2w=torch.zeros(0, 4, 4, device=device),
         intrinsics=torch.zeros(0, 4, device=device),
     )

@@ -8,8 +8,9 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+from worldfm_gym.frame_model.accelerate import Encoder
 from worldfm_gym.frame_model.conditioning import PosedImages, reference_channels
-from worldfm_gym.frame_model.network import FrameDiT, KeysValues
+from worldfm_gym.frame_model.network import KeysValues
 
 _BATCH = 16  # references encoded at once on a GPU
 _CPU_SLOTS = 64  # about 200 MB for references of 128 × 128 pixels
@@ -23,7 +24,7 @@ class ReferenceKeys:
     row when it is first read and keeps those read last.
     """
 
-    def __init__(self, network: FrameDiT, *, device: torch.device) -> None:
+    def __init__(self, network: Encoder, *, device: torch.device) -> None:
         self._network = network
         self._eager = device.type != "cpu"
         self._slots: OrderedDict[int, int] = OrderedDict()  # row → slot, the one read last at last
@@ -48,25 +49,34 @@ class ReferenceKeys:
             for store, new in zip(self._room(encoded, len(images.rgb)), encoded, strict=True):
                 store[:, chunk] = new[:, : len(chunk)]
 
-    def read(self, rows: Tensor, images: PosedImages) -> KeysValues:
-        """Keys and values for each target.
+    def locate(self, rows: Tensor, images: PosedImages) -> tuple[KeysValues, Tensor]:
+        """All that is kept, and where in it some rows are.
 
         Args:
             rows: Rows to read, int64 [B, R].
             images: The table.
 
         Returns:
-            [L, B, R · tokens, heads, head_dim].
+            Keys and values [L, slots, tokens, heads, head_dim], and slots, int64 [B, R].
         """
         if not self._eager:
             slots = self._slots_of(rows.flatten().tolist(), images)
             rows = torch.tensor(slots).view_as(rows)
         assert self._store is not None, "rows must be written before they are read"
+        return self._store, rows
+
+    def read(self, rows: Tensor, images: PosedImages) -> KeysValues:
+        """Copies of the keys and values of rows [B, R], [L, B, R · tokens, heads, head_dim]."""
+        store, slots = self.locate(rows, images)
         keys, values = (
-            store.index_select(1, rows.flatten()).unflatten(1, rows.shape).flatten(2, 3)
-            for store in (self._store.keys, self._store.values)
+            kept.index_select(1, slots.flatten()).unflatten(1, slots.shape).flatten(2, 3)
+            for kept in (store.keys, store.values)
         )
         return KeysValues(keys, values)
+
+    def held(self) -> list[Tensor]:
+        """The tensors that `locate` returns, if there are any."""
+        return [] if self._store is None else [self._store.keys, self._store.values]
 
     def _slots_of(self, rows: list[int], images: PosedImages) -> list[int]:
         """Where the keys of these rows are, after encoding those that are nowhere."""
@@ -92,6 +102,7 @@ class ReferenceKeys:
         oldest = next(row for row in self._slots if row not in set(wanted))
         return self._slots.pop(oldest)
 
+    @torch.no_grad()
     def _encode(self, rows: list[int], images: PosedImages) -> tuple[Tensor, Tensor]:
         channels = reference_channels(images.rgb[rows], images.depth_z[rows])
         encoded = self._network.encode_references(channels, images.intrinsics[rows])

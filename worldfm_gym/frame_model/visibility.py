@@ -63,6 +63,7 @@ def seen_shares(
     there = ref_depth_z.view(-1)[(rows[..., None] * height + row) * width + column]
     difference = (there - z) / (_SAME_SURFACE * z)
     agrees = 1 / (1 + difference * difference)
+    agrees = agrees * agrees
     agrees = agrees.where(there > 0, agrees.new_tensor(_UNKNOWN))
     agrees = agrees.where(known, agrees.new_tensor(_UNCOVERED))
     finer = (fx * depth / (z * target.intrinsics[:, None, :1])).clamp(max=1)
@@ -70,7 +71,7 @@ def seen_shares(
     return (share * _UNITS).round().int()
 
 
-def pick_complementary(shares: Tensor, count: int) -> tuple[Tensor, Tensor]:
+def pick_complementary(shares: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
     """Choose `count` of K by what each adds to those before, the most first.
 
     Args:
@@ -78,20 +79,31 @@ def pick_complementary(shares: Tensor, count: int) -> tuple[Tensor, Tensor]:
         count: At most K.
 
     Returns:
-        Places among the K, int64 [B, count], and what each added to the share of the view that is
-        shown, 0…1, float64 [B, count].
+        Places among the K, int64 [B, count]; what each added to the share of the view that is
+        shown, 0…1, float64 [B, count]; and what the best of the others would have added instead of
+        the last, float64 [B, 1].
     """
     best = torch.zeros_like(shares[:, :1])
-    places, gains = [], []
+    added = shares.new_zeros(shares.shape[:2], dtype=torch.int64)
+    places, gains = [added[:, :0]], [added[:, :0]]
     for _ in range(count):
         added = (shares - best).clamp(min=0).sum(dim=-1)  # [B, K], whole numbers
         gain, place = added.max(dim=1, keepdim=True)
         best = torch.maximum(best, shares.gather(1, place[..., None].expand_as(best)))
         places.append(place)
         gains.append(gain)
-    if not count:
-        return best.new_zeros(len(best), 0).long(), best.new_zeros(len(best), 0).double()
-    return torch.cat(places, dim=1), torch.cat(gains, dim=1).double() / (_UNITS * shares.shape[-1])
+    others = added.scatter(1, places[-1], 0)
+    of_view = 1 / (_UNITS * shares.shape[-1])
+    return (
+        torch.cat(places, dim=1),
+        torch.cat(gains, dim=1).double() * of_view,
+        others.amax(dim=1, keepdim=True).double() * of_view,
+    )
+
+
+def share_of_view(shares: Tensor) -> Tensor:
+    """Share of the view that each reference shows by itself, [B, K, P] to float64 [B, K]."""
+    return shares.sum(dim=-1).double() / (_UNITS * shares.shape[-1])
 
 
 def _grid_points(depth_z: Tensor, intrinsics: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
