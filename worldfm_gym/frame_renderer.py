@@ -122,6 +122,8 @@ class FrameRenderer:
             raise FrameModelError(f"steps must be at least 1, got {steps}")
         self._network = drawer_on(model, device, steps=steps)
         self._steps = steps
+        if references < 0:
+            raise FrameModelError(f"references per view must be 0 or more, got {references}")
         self._per_target = references
         self._deterministic = deterministic
         self._raster = self._make_raster(self.worlds)
@@ -243,8 +245,8 @@ class FrameRenderer:
 
     @property
     def _batch_size(self) -> int:
-        if self._device.type == "cpu":  # where views are drawn one by one anyway
-            return _CPU_BATCH
+        if self._device.type == "cpu":
+            return 1 if self._deterministic else _CPU_BATCH
         return _CUDA_FIXED_BATCH if self._deterministic else _CUDA_BATCH
 
     def _references_for(self, size_long_px: int) -> References:

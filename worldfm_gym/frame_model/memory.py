@@ -189,7 +189,8 @@ class References:
         self._sizes.clear()
         loaded = self._load(list({id(world): world for world in self.worlds}.values()))
         sizes = {key: _largest(images) for key, images in loaded.items()}
-        self._images = _no_images(*map(max, zip(*sizes.values(), strict=True)), self._device)
+        height, width = map(max, zip(*sizes.values(), strict=True))
+        self._images = _no_images(height, width, self._device)
         self._add(loaded)
 
     def _add(self, loaded: dict[int, list[PosedImages]]) -> None:

@@ -64,8 +64,8 @@ def seen_shares(
     difference = (there - z) / (_SAME_SURFACE * z)
     agrees = 1 / (1 + difference * difference)
     agrees = agrees * agrees
-    agrees = agrees.where(there > 0, agrees.new_tensor(_UNKNOWN))
-    agrees = agrees.where(known, agrees.new_tensor(_UNCOVERED))
+    agrees = torch.where(there > 0, agrees, _UNKNOWN)
+    agrees = torch.where(known, agrees, _UNCOVERED)
     finer = (fx * depth / (z * target.intrinsics[:, None, :1])).clamp(max=1)
     share = in_front * ramp * agrees * cosine * cosine * finer
     return (share * _UNITS).round().int()
@@ -116,7 +116,7 @@ def _grid_points(depth_z: Tensor, intrinsics: Tensor) -> tuple[Tensor, Tensor, T
     # Harmonic mean of what is known, added up in whole numbers.
     inverse = (known / sampled.clamp(min=_NEAR_M) * _UNITS).long().sum(-1, keepdim=True)
     mean = known.sum(-1, keepdim=True) * float(_UNITS) / inverse.clamp(min=1)
-    mean = mean.where(inverse > 0, mean.new_tensor(_TYPICAL_DEPTH_M))
+    mean = torch.where(inverse > 0, mean, _TYPICAL_DEPTH_M)
     fx, fy, cx, cy = intrinsics[:, None, :, None].unbind(2)  # [B, 1, 1]
     x = (column.float() + 0.5).repeat(_GRID)
     y = (row.float() + 0.5).repeat_interleave(_GRID)
