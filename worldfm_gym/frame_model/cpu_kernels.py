@@ -1,6 +1,7 @@
 """Compiled CPU kernels of the frame model: what lies between its matrix products.
 
-Each does rows, or heads, ``first``, ``first + step``, …, for `worldfm_gym.threads.run_striped`.
+They run on one thread: each takes a fraction of a millisecond, and torch's own threads still wait
+for work then, on the cores that others would need.
 """
 
 from __future__ import annotations
@@ -61,9 +62,9 @@ def _exp2(x: Any) -> Any:
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def gelu_rows(first: int, step: int, x: Any) -> None:
+def gelu_rows(x: Any) -> None:
     """GELU by tanh, in place, of float32 [rows, columns]."""
-    for row in range(first, x.shape[0], step):
+    for row in range(x.shape[0]):
         line = x[row]
         for i in range(line.shape[0]):
             u = line[i]
@@ -89,11 +90,11 @@ def _norm_and_turn(source: Any, weight: Any, cos: Any, sin: Any, to: Any) -> Non
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def split_heads(
-    first: int, step: int, qkv: Any, query_weight: Any, key_weight: Any, cos: Any, sin: Any,
+    qkv: Any, query_weight: Any, key_weight: Any, cos: Any, sin: Any,
     queries: Any, keys: Any, values: Any,
 ) -> None:  # fmt: skip
     """From [tokens, 3, heads, head_dim] to [heads, tokens, head_dim] each, normed and turned."""
-    for head in range(first, qkv.shape[2], step):
+    for head in range(qkv.shape[2]):
         for token in range(qkv.shape[0]):
             of_token = qkv[token]
             c, s = cos[token], sin[token]
@@ -103,15 +104,13 @@ def split_heads(
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def project_references(
-    first: int, step: int, stored: Any, slots: Any, relative: Any, to: Any
-) -> None:
+def project_references(stored: Any, slots: Any, relative: Any, to: Any) -> None:
     """References' keys or values, [slots, tokens, heads, head_dim], projected to the target.
 
     `to` is [heads, R · tokens, head_dim], `relative` [R, 4, 4]; see `attention.project`.
     """
     tokens, heads, size = stored.shape[1], stored.shape[2], stored.shape[3]
-    for head in range(first, heads, step):
+    for head in range(heads):
         for r in range(len(slots)):
             p = relative[r]
             p00, p01, p02, p03 = p[0, 0], p[0, 1], p[0, 2], p[0, 3]
@@ -131,9 +130,9 @@ def project_references(
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def unshuffle_rows(first: int, step: int, image: Any, out: Any, offset: int) -> None:
+def unshuffle_rows(image: Any, out: Any, offset: int) -> None:
     """Pixel-unshuffle [C, H, W] to channels from `offset` on of [H / 2, W / 2, …]."""
-    for y in range(first, out.shape[0], step):
+    for y in range(out.shape[0]):
         for channel in range(image.shape[0]):
             for dy in range(2):
                 line, to = image[channel, 2 * y + dy], out[y]
@@ -144,9 +143,9 @@ def unshuffle_rows(first: int, step: int, image: Any, out: Any, offset: int) -> 
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def finish_rows(first: int, step: int, change: Any, conditioning: Any, out: Any) -> None:
+def finish_rows(change: Any, conditioning: Any, out: Any) -> None:
     """Pixel-shuffle [H / 2, W / 2, 16] to [4, H, W], plus what it is a change of."""
-    for y in range(first, out.shape[1], step):
+    for y in range(out.shape[1]):
         line = change[y // 2]
         confidence = conditioning[8, y]
         for channel in range(4):

@@ -21,7 +21,6 @@ from worldfm_gym.frame_model.folded import FoldedBlock, fold_blocks
 from worldfm_gym.frame_model.network import FrameDiT, KeysValues
 from worldfm_gym.frame_model.sampler import SECOND_STEP_TIME, check_steps, mix
 from worldfm_gym.frame_model.targets import Targets
-from worldfm_gym.threads import run_striped
 
 _Array = NDArray[Any]
 
@@ -119,7 +118,7 @@ class CpuFrameDiT:
         changed = _convolve(joined.permute(0, 3, 1, 2), self._head)
         _gelu(changed)
         change = _convolve(changed, self._to_pixels)[0].permute(1, 2, 0).numpy()
-        run_striped(kernels.finish_rows, height, change, conditioning, out.numpy())
+        kernels.finish_rows(change, conditioning, out.numpy())
 
     def _encode(self, image: Tensor, intrinsics: Tensor) -> tuple[Tensor, Tensor]:
         """Keys and values of one reference, each [L, tokens, heads, head_dim]."""
@@ -137,7 +136,7 @@ class CpuFrameDiT:
         packed = np.empty((height // 2, width // 2, 4 * sum(map(len, images))), np.float32)
         offset = 0
         for image in images:
-            run_striped(kernels.unshuffle_rows, height // 2, image, packed, offset)
+            kernels.unshuffle_rows(image, packed, offset)
             offset += 4 * len(image)
         features = _convolve(torch.from_numpy(packed)[None].permute(0, 3, 1, 2), weights)
         _gelu(features)
@@ -171,8 +170,8 @@ class CpuFrameDiT:
         queries = torch.empty(c.heads, tokens, c.head_dim)
         keys = torch.empty(c.heads, tokens + more, c.head_dim)
         values = torch.empty_like(keys)
-        run_striped(
-            kernels.split_heads, c.heads, qkv.view(tokens, 3, c.heads, c.head_dim).numpy(),
+        kernels.split_heads(
+            qkv.view(tokens, 3, c.heads, c.head_dim).numpy(),
             block.query_weight.numpy(), block.key_weight.numpy(), *rotary, queries.numpy(),
             keys.numpy(), values.numpy(),
         )  # fmt: skip
@@ -184,7 +183,7 @@ class CpuFrameDiT:
         )
         x.addmm_(mixed[0].transpose(0, 1).reshape(tokens, c.width), block.out).add_(block.out_bias)
         hidden = torch.addmm(block.up_bias, F.rms_norm(x, (c.width,), eps=1e-6), block.up)
-        run_striped(kernels.gelu_rows, tokens, hidden.numpy())
+        kernels.gelu_rows(hidden.numpy())
         x.addmm_(hidden, block.down).add_(block.down_bias)
         return keys[:, :tokens], values[:, :tokens]
 
@@ -211,8 +210,8 @@ class _References:
         """Write projected keys and values [heads, tokens, d]; the bias of the logits, if any."""
         assert self._memory is not None
         for stored, to in ((self._memory.keys, keys), (self._memory.values, values)):
-            run_striped(
-                kernels.project_references, len(to), stored[layer].numpy(), self._slots,
+            kernels.project_references(
+                stored[layer].numpy(), self._slots,
                 self._relative, to.numpy(),
             )  # fmt: skip
         return self._bias
@@ -226,7 +225,7 @@ def _convolve(image: Tensor, weights: tuple[Tensor, Tensor]) -> Tensor:
 def _gelu(image: Tensor) -> None:
     """GELU in place, of channels-last [1, C, H, W]."""
     rows = image[0].permute(1, 2, 0).flatten(0, 1).numpy()
-    run_striped(kernels.gelu_rows, len(rows), rows)
+    kernels.gelu_rows(rows)
 
 
 def _bias(layer: torch.nn.Conv2d) -> Tensor:
