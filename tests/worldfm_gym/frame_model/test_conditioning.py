@@ -1,0 +1,91 @@
+"""Conditioning: codes go back and forth, and references land where geometry says."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worldfm_gym.frame_model.conditioning import (
+    PosedImages,
+    conditioning_channels,
+    decode_depth,
+    decode_rgb,
+    encode_depth,
+    encode_rgb,
+    relative_projection,
+    warp_references,
+)
+
+
+@given(st.floats(0.06, 105.0))
+def test_depth_codes_go_back_and_forth(depth_m: float) -> None:
+    depth = torch.full((1, 1, 1), depth_m)
+    torch.testing.assert_close(decode_depth(encode_depth(depth)), depth, rtol=1e-5, atol=0)
+
+
+def test_unknown_depth_has_code_zero() -> None:
+    assert encode_depth(torch.zeros(1, 2, 2)).abs().sum() == 0
+
+
+def test_colors_go_back_and_forth() -> None:
+    rgb = torch.arange(256, dtype=torch.uint8).view(1, 16, 16, 1).expand(-1, -1, -1, 3)
+    assert torch.equal(decode_rgb(encode_rgb(rgb)), rgb)
+
+
+def plane(shift_m: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, PosedImages]:
+    """A wall 2 m before two cameras side by side, which looks like a ramp along x."""
+    size, focal, depth = 32, 32.0, 2.0
+    lens = torch.tensor([[focal, focal, size / 2, size / 2]])
+    ramp = (torch.arange(size) * 6).to(torch.uint8)[None, :, None].expand(size, -1, 3)
+    ref_c2w = torch.eye(4)
+    ref_c2w[0, 3] = shift_m
+    wall = torch.full((1, size, size), depth)
+    references = PosedImages(ramp[None, None], wall[None], ref_c2w[None, None], lens[None])
+    return wall, torch.eye(4)[None], lens, references
+
+
+def test_a_wall_is_carried_over_by_its_parallax() -> None:
+    wall, c2w, lens, references = plane(0.25)  # 0.25 m · 32 px / 2 m = 4 px
+    rgb, confidence = warp_references(wall, c2w, lens, references)
+    expected = (torch.arange(32) - 4) * 6 / 127.5 - 1
+    torch.testing.assert_close(rgb[0, 0, 16, 5:], expected[5:], rtol=0, atol=2e-3)
+    assert (confidence[0, 0, :, :4] == 0).all()  # beyond the reference's border
+    assert (confidence[0, 0, :, 5:] > 0.8).all()
+
+
+def test_another_surface_is_not_carried_over() -> None:
+    wall, c2w, lens, references = plane(0.0)
+    hidden = PosedImages(
+        references.rgb, references.depth_z * 0.8, references.c2w, references.intrinsics
+    )
+    assert warp_references(wall, c2w, lens, hidden)[1].abs().max() == 0
+    assert warp_references(0 * wall, c2w, lens, references)[1].abs().max() == 0
+
+
+def test_uncovered_pixels_of_the_anchor_are_blank() -> None:
+    depth = torch.tensor([[[0.0, 2.5]]])
+    rgb = torch.full((1, 1, 2, 3), 255, dtype=torch.uint8)
+    channels = conditioning_channels(rgb, depth, torch.zeros(1, 3, 1, 2), torch.zeros(1, 1, 1, 2))
+    assert channels[0, :5, 0].T.tolist() == [[0, 0, 0, 0, 0], [1, 1, 1, 0, 1]]
+
+
+def test_the_projection_of_a_camera_to_itself_is_the_identity() -> None:
+    _, c2w, lens, references = plane(0.0)
+    relative = relative_projection(
+        c2w, lens, (32, 32), references.c2w, references.intrinsics, (32, 32)
+    )
+    torch.testing.assert_close(relative, torch.eye(4)[None, None], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("far_m", [0.0, 1e4])
+def test_projections_far_from_the_origin_lose_nothing(far_m: float) -> None:
+    _, c2w, lens, references = plane(0.25)
+    away = torch.zeros(4, 4)
+    away[0, 3] = far_m
+    relative = relative_projection(
+        c2w + away, lens, (32, 32), references.c2w + away, references.intrinsics, (32, 32)
+    )
+    # 0.25 m · (2 · 32 / 32) in normalized image coordinates, a third a metre.
+    torch.testing.assert_close(relative[0, 0, 0, 3], torch.tensor(0.5 / 3), rtol=0, atol=1e-3)
