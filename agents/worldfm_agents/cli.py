@@ -41,6 +41,8 @@ class Demo:
     """Steps of the free camera in each world."""
     gif: bool = False
     """Also write a small GIF of each run."""
+    renderer: Literal["frame", "anchor"] = "anchor"
+    """anchor draws the points alone, at 320×240; frame draws with the frame model, at 128×96."""
 
     def run(self) -> None:
         """Run the command."""
@@ -129,6 +131,10 @@ class Rollout:
     """Image width in pixels."""
     height: int = 128
     """Image height in pixels."""
+    renderer: Literal["frame", "anchor", "truth"] = "frame"
+    """frame draws with the frame model, anchor the points alone; truth needs a procedural world."""
+    steps: Literal[1, 2] = 1
+    """Passes of the frame model per frame."""
     video: Annotated[Path | None, _PATH] = None
     """An .mp4 to write: rgb | depth | map from above."""
 

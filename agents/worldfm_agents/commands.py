@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from worldfm_agents.cli import Build, Demo, Info, Rollout
 
 _PREVIEW = "preview.png"
+_DEMO_SIZE = {"anchor": {"width": 320, "height": 240}, "frame": {"width": 128, "height": 96}}
 
 
 def run_demo_command(command: Demo) -> None:
@@ -39,6 +40,8 @@ def run_demo_command(command: Demo) -> None:
         episodes=command.episodes,
         camera_steps=command.camera_steps,
         gif=command.gif,
+        renderer=command.renderer,
+        **_DEMO_SIZE[command.renderer],
     )
     runs = run_demo(command.out, options, console=console)
     console.print(_demo_table(runs))
@@ -100,6 +103,8 @@ def run_rollout_command(command: Rollout) -> None:
             world_seed=command.world_seed,
             width=command.width,
             height=command.height,
+            renderer=command.renderer,
+            renderer_options={"steps": command.steps} if command.renderer == "frame" else None,
             max_episode_steps=command.max_steps,
         )
         timer = StepTimer(env)

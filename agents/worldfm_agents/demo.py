@@ -50,6 +50,7 @@ class DemoOptions:
         processes: Build the worlds in that many processes; 1 builds them in this one. Two halve the
             wait of the first run, in which most time goes into compiling kernels.
         gif: Also write a small GIF of each run.
+        renderer: Name of what draws.
     """
 
     seed: int = 0
@@ -59,6 +60,7 @@ class DemoOptions:
     height: int = 240
     processes: int = 2
     gif: bool = False
+    renderer: str = "anchor"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,13 +151,13 @@ def _build_garage(folder: Path, seed: int) -> None:
 
 def _walk(world: World, options: DemoOptions, **own: Any) -> gym.Env[Any, Any]:
     """Point-goal navigation with the demo's image size."""
-    own |= {"width": options.width, "height": options.height}
+    own |= {"width": options.width, "height": options.height, "renderer": options.renderer}
     return gym.make("WorldFM/PointNav-v0", world=world, **own)
 
 
 def _camera(world: World, options: DemoOptions, **own: Any) -> gym.Env[Any, Any]:
     """The free camera with the demo's image size and length."""
-    own |= {"width": options.width, "height": options.height}
+    own |= {"width": options.width, "height": options.height, "renderer": options.renderer}
     own |= {"max_episode_steps": options.camera_steps}
     return gym.make("WorldFM/FreeCamera-v0", world=world, **own)
 

@@ -191,6 +191,35 @@ def test_human_mode_without_a_display_says_so_and_goes_on(make_env, env_id, capl
 
 
 @pytest.mark.parametrize("env_id", IDS)
+def test_provenance_can_be_observed(make_env, env_id):
+    from stable_baselines3.common.env_checker import check_env
+
+    assert "provenance" not in make_env(env_id).observation_space.spaces
+    env = make_env(env_id, observations=("rgb", "provenance"), renderer="anchor")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_env(env)
+    observation, _ = env.reset(seed=0)
+    assert list(observation) == ["rgb", "provenance"]
+    assert observation["provenance"].shape == (40, 40, 1)
+    assert set(np.unique(observation["provenance"])) <= {0, 1}
+    assert (observation["provenance"] == 1).any()
+
+
+@pytest.mark.parametrize("env_id", IDS)
+def test_renderer_options_reach_the_renderer(make_env, env_id):
+    from worldfm_gym.errors import RendererError, SimulatorError
+
+    with pytest.raises(RendererError, match="no option 'steps'"):
+        make_env(env_id, renderer="anchor", renderer_options={"steps": 2})
+    with pytest.raises(SimulatorError, match="by name"):
+        make_env(env_id, renderer_options={"steps": 2})
+    env = make_env(env_id, renderer="frame", renderer_options={"steps": 2, "references": 0})
+    assert type(env.unwrapped.simulator.renderer).__name__ == "FrameRenderer"
+    assert env.reset(seed=0)[0] in env.observation_space
+
+
+@pytest.mark.parametrize("env_id", IDS)
 def test_the_time_limit_truncates(make_env, env_id):
     env = make_env(env_id, max_episode_steps=3)
     env.reset(seed=0)
@@ -222,7 +251,13 @@ def test_the_docstring_is_the_page_and_names_every_argument(env_id):
         for name, parameter in inspect.signature(cls).parameters.items()
         if parameter.kind is parameter.KEYWORD_ONLY
     ]
-    for name in [*own, *WorldKeywords.__annotations__, *cls.SENSORS, *cls.RESET_OPTIONS]:
+    for name in [
+        *own,
+        *WorldKeywords.__annotations__,
+        *cls.SENSORS,
+        *cls.OPTIONAL_SENSORS,
+        *cls.RESET_OPTIONS,
+    ]:
         assert f"`{name}`" in page or f'"{name}"' in page, name
 
 
