@@ -25,6 +25,7 @@ from worldfm_gym.frame import Frame, Provenance
 from worldfm_gym.frame_model.accelerate import Drawer, accelerate
 from worldfm_gym.frame_model.captured import CapturedCalls
 from worldfm_gym.frame_model.conditioning import (
+    complete_depth,
     conditioning_channels,
     decode_depth,
     decode_rgb,
@@ -186,7 +187,13 @@ class FrameRenderer:
         if not references.slots:
             warped, confidence = _nothing_warped(views.depth_z)
             empty = views.c2w[:, :0, 0]  # [B, 0]
-            conditioning = conditioning_channels(views.rgb, views.depth_z, warped, confidence)
+            conditioning = conditioning_channels(
+                views.rgb,
+                views.depth_z,
+                completed_depth_z=views.depth_z,
+                warped_rgb=warped,
+                confidence=confidence,
+            )
             relative = empty[..., None, None].expand(-1, 0, 4, 4)
             return Targets(
                 noise, conditioning, views.intrinsics, empty.long(), relative, empty
@@ -195,8 +202,15 @@ class FrameRenderer:
         memory, slots, images = references.locate(chosen)
         ref_size = (images.depth_z.shape[-2], images.depth_z.shape[-1])
         relative = relative_projection(*cameras, size, images.c2w, images.intrinsics, ref_size)
-        warped, confidence = warp_references(views.depth_z, *cameras, images)
-        conditioning = conditioning_channels(views.rgb, views.depth_z, warped, confidence)
+        completed = complete_depth(views.depth_z, *cameras, images)
+        warped, confidence = warp_references(completed, *cameras, images)
+        conditioning = conditioning_channels(
+            views.rgb,
+            views.depth_z,
+            completed_depth_z=completed,
+            warped_rgb=warped,
+            confidence=confidence,
+        )
         return Targets(
             noise, conditioning, views.intrinsics, slots, relative, chosen.log_weight
         ), memory

@@ -1,9 +1,10 @@
 """Conditioning: what the frame model is told about a view, as image channels.
 
-Three things reach it besides the noise: the anchor as rasterised, the references' pixels carried
-over to the target view where the anchor's depth says how (image-based rendering), and, for the
-transformer, the references themselves with their relative projections. Images are float [−1, 1]
-NCHW here and nowhere else. Every function is batched, stays on its device and waits for nothing.
+Three things reach it besides the noise: the anchor as rasterised; the references' pixels carried
+over to the target view, where the anchor's depth or their own says how (image-based rendering);
+and, for the transformer, the references themselves with their relative projections. Images are
+float [−1, 1] NCHW here and nowhere else. Every function is batched, stays on its device and waits
+for nothing.
 """
 
 from __future__ import annotations
@@ -11,16 +12,19 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 NOISE_CHANNELS = 4  # rgb and the depth code
-CONDITIONING_CHANNELS = 9  # anchor rgb, depth code, coverage; carried-over rgb, confidence
+CONDITIONING_CHANNELS = 9  # anchor rgb, completed depth code, coverage; warped rgb, confidence
 REFERENCE_CHANNELS = 5  # rgb, depth code, whether depth is known
 
 _MIDDLE_DEPTH_M, _DEPTH_RATIO = 2.5, 20.0  # the code is ±1 at 2.5 m · 20 and 2.5 m / 20
 _TRANSLATION_PER_M = 1 / 3  # keeps projections of rooms near the size of rotations
+_NEAR_M, _FAR_M = 0.05, 1e9  # references' points are used from here on; no point is farther
+_FAR_KEY = int(np.float32(_FAR_M).view(np.int32))
 _SAME_SURFACE = 0.03  # relative difference of depth up to which two views see one surface
 
 
@@ -58,7 +62,7 @@ def encode_depth(depth_z: Tensor) -> Tensor:
     Equal steps of the code are equal relative steps of depth; it is 1 at 0.125 m, −1 at 50 m.
     """
     known = depth_z > 0
-    code = (_MIDDLE_DEPTH_M / depth_z.where(known, depth_z.new_tensor(1.0))).log()
+    code = (_MIDDLE_DEPTH_M / torch.where(known, depth_z, 1.0)).log()
     return (code / math.log(_DEPTH_RATIO)).clamp(-1.25, 1.25).mul(known).unsqueeze(-3)
 
 
@@ -89,13 +93,55 @@ def relative_pose(to_c2w: Tensor, from_c2w: Tensor) -> tuple[Tensor, Tensor]:
     return rotation, (inverse @ offset[..., None]).squeeze(-1)
 
 
+def complete_depth(
+    depth_z: Tensor, c2w: Tensor, intrinsics: Tensor, references: PosedImages
+) -> Tensor:
+    """The anchor's depth, and where it has none the nearest surface that a reference knows.
+
+    Args:
+        depth_z: The anchor's depth in the target view, float32 [B, H, W]; 0 = uncovered.
+        c2w: Target cameras, float32 [B, 4, 4].
+        intrinsics: Target lenses, float32 [B, 4].
+        references: R images for each target, leading dimensions [B, R].
+
+    Returns:
+        float32 [B, H, W]; 0 where neither knows.
+    """
+    height, width = depth_z.shape[1:]
+    count, ref_height, ref_width = references.depth_z.shape[1:]
+    if count == 0:
+        return depth_z
+    rotation, translation = relative_pose(c2w[:, None], references.c2w)
+    rays = pixel_rays(references.intrinsics, ref_height, ref_width)
+    points = (
+        torch.cat([rays, torch.ones_like(rays[:, :, :1])], dim=2) * references.depth_z[:, :, None]
+    )
+    x, y, z = (rotation @ points.flatten(3) + translation[..., None]).unbind(2)  # [B, R, h·w]
+    ahead = (references.depth_z.flatten(2) > 0) & (z > _NEAR_M)
+    fx, fy, cx, cy = (v[:, None, None] for v in intrinsics.unbind(-1))
+    safe = torch.where(ahead, z, 1.0)
+    # Each point covers the 2×2 pixels around it; the nearest point wins, as whole numbers do in
+    # the order of their floats.
+    left, top = torch.floor(fx * x / safe + cx - 0.5), torch.floor(fy * y / safe + cy - 0.5)
+    key = torch.where(ahead, z, _FAR_M).contiguous().view(torch.int32).flatten(1)
+    nearest = torch.full_like(depth_z, _FAR_M).view(torch.int32).flatten(1)
+    for right, down in ((0, 0), (1, 0), (0, 1), (1, 1)):
+        u, v = left + right, top + down
+        inside = ahead & (u >= 0) & (u < width) & (v >= 0) & (v < height)
+        pixel = torch.where(inside, v * width + u, 0.0).long().flatten(1)
+        far = torch.where(inside.flatten(1), key, nearest.new_full((), _FAR_KEY))
+        nearest = nearest.scatter_reduce(1, pixel, far, "amin")
+    known = nearest.view(torch.float32).view_as(depth_z)
+    return torch.where(depth_z > 0, depth_z, torch.where(known < _FAR_M, known, 0.0))
+
+
 def warp_references(
     depth_z: Tensor, c2w: Tensor, intrinsics: Tensor, references: PosedImages
 ) -> tuple[Tensor, Tensor]:
     """Carry the references' colors to the target view, where both see the same surface.
 
     Args:
-        depth_z: The anchor's depth in the target view, float32 [B, H, W]; 0 = uncovered.
+        depth_z: Depth in the target view, from `complete_depth`, float32 [B, H, W]; 0 = unknown.
         c2w: Target cameras, float32 [B, 4, 4].
         intrinsics: Target lenses, float32 [B, 4].
         references: R images for each target, leading dimensions [B, R].
@@ -126,7 +172,7 @@ def warp_references(
         references.depth_z.flatten(0, 1)[:, None], grid, mode="nearest", align_corners=False
     ).view_as(z)
 
-    inside = (grid_x.abs() < 1) & (grid_y.abs() < 1) & (seen[:, :, 2] > 0.05)
+    inside = (grid_x.abs() < 1) & (grid_y.abs() < 1) & (seen[:, :, 2] > _NEAR_M)
     inside &= (there > 0) & (depth_z > 0)[:, None]
     same = (2 - (there - z).abs() / (_SAME_SURFACE * z)).clamp(0, 1)
     # Cosine between the two lines of sight, and how finely the reference samples the surface.
@@ -141,19 +187,27 @@ def warp_references(
 
 
 def conditioning_channels(
-    anchor_rgb: Tensor, anchor_depth_z: Tensor, warped_rgb: Tensor, confidence: Tensor
+    anchor_rgb: Tensor,
+    anchor_depth_z: Tensor,
+    *,
+    completed_depth_z: Tensor,
+    warped_rgb: Tensor,
+    confidence: Tensor,
 ) -> Tensor:
     """All that the network sees of a view besides noise, float32 [B, 9, H, W].
 
     Args:
         anchor_rgb: uint8 [B, H, W, 3].
         anchor_depth_z: float32 [B, H, W]; 0 = uncovered.
+        completed_depth_z: float32 [B, H, W], from `complete_depth`; 0 = unknown.
         warped_rgb: float32 [B, 3, H, W], from `warp_references`.
         confidence: float32 [B, 1, H, W].
     """
     covered = (anchor_depth_z > 0)[:, None].float()
     anchor = encode_rgb(anchor_rgb) * covered
-    return torch.cat([anchor, encode_depth(anchor_depth_z), covered, warped_rgb, confidence], dim=1)
+    return torch.cat(
+        [anchor, encode_depth(completed_depth_z), covered, warped_rgb, confidence], dim=1
+    )
 
 
 def reference_channels(rgb: Tensor, depth_z: Tensor) -> Tensor:

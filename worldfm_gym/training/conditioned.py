@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from worldfm_gym.frame_model.conditioning import (
     PosedImages,
+    complete_depth,
     conditioning_channels,
     encode_depth,
     encode_rgb,
@@ -55,6 +56,11 @@ class ConditionedViews:
     def __len__(self) -> int:
         return self.truth.shape[0]
 
+    @property
+    def told(self) -> Tensor:
+        """How surely the anchor or a warped reference shows each pixel, 0…1, [B, 1, H, W]."""
+        return torch.maximum(self.covered, self.conditioning[:, -1:])
+
     def fresh_noise(self, generator: torch.Generator) -> Tensor:
         """Anchored noise of other worlds: new salts for the same views, float32 [B, 4, H, W]."""
         salt = _salts(len(self), self.truth.device, generator)
@@ -87,7 +93,8 @@ def prepare(batch: Batch, *, anchor_kept: Tensor | None = None) -> ConditionedVi
             )
         )
     )
-    warped, confidence = warp_references(depth_z, c2w, intrinsics, shared)
+    completed = complete_depth(depth_z, c2w, intrinsics, shared)
+    warped, confidence = warp_references(completed, c2w, intrinsics, shared)
     truth_rgb, truth_depth_z = target.rgb.flatten(0, 1), target.depth_z.flatten(0, 1)
     salt = batch.salt.repeat_interleave(targets_per_group)
     views = ConditionedViews(
@@ -95,7 +102,13 @@ def prepare(batch: Batch, *, anchor_kept: Tensor | None = None) -> ConditionedVi
         known=(truth_depth_z > 0)[:, None].float(),
         covered=(depth_z > 0)[:, None].float(),
         noise=anchored_noise(index, c2w, intrinsics, salt),
-        conditioning=conditioning_channels(rgb, depth_z, warped, confidence),
+        conditioning=conditioning_channels(
+            rgb,
+            depth_z,
+            completed_depth_z=completed,
+            warped_rgb=warped,
+            confidence=confidence,
+        ),
         index=index,
         c2w=c2w,
         intrinsics=intrinsics,

@@ -46,16 +46,16 @@ class MatchingOptions:
 
     matching: float = 1.0
     """Weight of distribution matching."""
-    matching_covered: float = 1.0
-    """What matching counts on covered pixels, relative to uncovered ones."""
+    matching_told: float = 0.3
+    """What matching counts on pixels that the anchor or a warped reference shows."""
     matching_depth: float = 0.25
     """What matching counts on the depth code, relative to rgb."""
     regression: float = 1.0
     """Weight of the regression on the teacher's images."""
-    truth_covered: float = 1.0
-    """Weight of the reconstruction of covered pixels."""
-    truth_uncovered: float = 0.0
-    """Weight of the reconstruction of uncovered pixels; blurs them."""
+    truth_told: float = 1.0
+    """Weight of the reconstruction of pixels that the anchor or a warped reference shows."""
+    truth_invented: float = 0.1
+    """Weight of the reconstruction of all other pixels; much of it blurs them."""
     fake_updates: int = 1
     """Updates of the fake score network for each of the student."""
     fake_learning_rate: float = 2.0
@@ -220,7 +220,8 @@ class DistillStage:
         """Matching, regression and reconstruction."""
         parts = self._parts
         matching = self._matching(views, drawn, moment)
-        counted = parts.truth_covered * views.covered + parts.truth_uncovered * (1 - views.covered)
+        told = views.told
+        counted = parts.truth_told * told + parts.truth_invented * (1 - told)
         truth, figures = self._distance(views, drawn, views.truth, counted)
         loss = parts.matching * matching + truth
         figures |= {"matching": matching.detach(), "truth": truth.detach()}
@@ -238,7 +239,7 @@ class DistillStage:
             noised, time = self._noised(views, drawn, moment)
             real = self._teacher_denoiser(views, noised, time)
             fake = self._fake.plain(views, noised, time)
-            pixels = 1 + (parts.matching_covered - 1) * views.covered
+            pixels = 1 + (parts.matching_told - 1) * views.told
             weight = torch.cat(
                 [pixels.expand(-1, 3, -1, -1), parts.matching_depth * pixels * views.known], dim=1
             )

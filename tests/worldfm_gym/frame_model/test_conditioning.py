@@ -67,7 +67,13 @@ def test_another_surface_is_not_carried_over() -> None:
 def test_uncovered_pixels_of_the_anchor_are_blank() -> None:
     depth = torch.tensor([[[0.0, 2.5]]])
     rgb = torch.full((1, 1, 2, 3), 255, dtype=torch.uint8)
-    channels = conditioning_channels(rgb, depth, torch.zeros(1, 3, 1, 2), torch.zeros(1, 1, 1, 2))
+    channels = conditioning_channels(
+        rgb,
+        depth,
+        completed_depth_z=depth,
+        warped_rgb=torch.zeros(1, 3, 1, 2),
+        confidence=torch.zeros(1, 1, 1, 2),
+    )
     assert channels[0, :5, 0].T.tolist() == [[0, 0, 0, 0, 0], [1, 1, 1, 0, 1]]
 
 

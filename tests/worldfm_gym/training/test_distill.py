@@ -73,14 +73,14 @@ def test_nothing_is_to_be_matched_while_the_fake_network_is_the_teacher() -> Non
 
 
 def test_the_fake_network_learns_the_students_images() -> None:
-    trained = stage(matching=0.0, regression=0.0, truth_covered=0.0, two_steps=0.0)
+    trained = stage(matching=0.0, regression=0.0, truth_told=0.0, truth_invented=0.0, two_steps=0.0)
     losses = [figures["fake"] for figures in steps_of(trained, 20)]
     assert sum(losses[-5:]) < 0.85 * sum(losses[:5])
 
 
 def test_regression_leads_one_and_two_steps_to_the_teachers_images() -> None:
     trained = stage(
-        matching=0.0, truth_covered=0.0, pair_share=1.0, pair_refresh=1000, two_steps=0.5
+        matching=0.0, truth_told=0.0, truth_invented=0.0, pair_share=1.0, pair_refresh=1000, two_steps=0.5
     )
     # A student that has strayed from the teacher.
     with torch.no_grad():
@@ -92,7 +92,7 @@ def test_regression_leads_one_and_two_steps_to_the_teachers_images() -> None:
 
 
 def test_matching_draws_a_strayed_student_back_to_the_teacher() -> None:
-    trained = stage(regression=0.0, truth_covered=0.0, two_steps=0.0, matching=1.0)
+    trained = stage(regression=0.0, truth_told=0.0, truth_invented=0.0, two_steps=0.0, matching=1.0)
     for name in ("network", "fake"):  # the fake network knows how the student strayed
         with torch.no_grad():
             trained.learners[name].network.to_pixels.bias += 0.3
