@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from worldfm_gym.frame_model.conditioning import (
     PosedImages,
+    complete_depth,
     conditioning_channels,
     decode_depth,
     decode_rgb,
@@ -62,6 +63,77 @@ def test_another_surface_is_not_carried_over() -> None:
     )
     assert warp_references(wall, c2w, lens, hidden)[1].abs().max() == 0
     assert warp_references(0 * wall, c2w, lens, references)[1].abs().max() == 0
+
+
+def blank(depth_z: torch.Tensor, c2w: torch.Tensor, lens: torch.Tensor) -> PosedImages:
+    """Black references with these depths, cameras and lenses."""
+    rgb = torch.zeros(*depth_z.shape, 3, dtype=torch.uint8)
+    return PosedImages(rgb, depth_z, c2w, lens)
+
+
+def test_an_uncovered_wall_is_completed_to_its_depth() -> None:
+    wall, c2w, lens, references = plane(0.25)
+    completed = complete_depth(0 * wall, c2w, lens, references)
+    # Its column 0 is column 4 here. A point covers the two columns that it lies between.
+    assert (completed[..., 4:] == 2).all()
+    assert (completed[..., :3] == 0).all()
+
+
+def test_covered_pixels_keep_the_depth_of_the_anchor() -> None:
+    wall, c2w, lens, references = plane(0.25)
+    anchor = 0 * wall
+    anchor[:, 8:16, 8:24], anchor[:, 16:24, 8:24] = 5, 1  # behind the wall, and before it
+    completed = complete_depth(anchor, c2w, lens, references)
+    covered = anchor > 0
+    assert torch.equal(completed[covered], anchor[covered])
+    assert (completed[..., 4:][~covered[..., 4:]] == 2).all()
+
+
+@pytest.mark.parametrize("order", [[0, 1], [1, 0]])
+def test_the_nearest_of_parallel_planes_completes_the_view(order: list[int]) -> None:
+    # From 0.5 m to the right: a board 2 m away before a wall at 4 m. From here: a board at 3 m.
+    depth = torch.zeros(2, 32, 32)
+    depth[0, :, :12], depth[0, :, 12:], depth[1, :, 10:30] = 2, 4, 3
+    cameras = torch.eye(4).repeat(2, 1, 1)
+    cameras[0, 0, 3] = 0.5
+    lens = torch.tensor([[32.0, 32.0, 16.0, 16.0]])
+    references = blank(depth[None, order], cameras[None, order], lens.expand(1, 2, 4))
+    completed = complete_depth(torch.zeros(1, 32, 32), torch.eye(4)[None], lens, references)
+    # 0.5 m are 8 px at 2 m, 4 px at 4 m.
+    row = completed[0, 16]
+    assert (row[:7] == 0).all()
+    assert (row[8:20] == 2).all()
+    assert (row[21:30] == 3).all()
+    assert (row[31:] == 4).all()
+    assert torch.equal(completed[0], row.expand(32, 32))
+
+
+def test_references_without_depth_complete_nothing() -> None:
+    wall, c2w, lens, references = plane(0.25)
+    padded = blank(
+        torch.cat([references.depth_z, 0 * references.depth_z], dim=1),
+        references.c2w.expand(1, 2, 4, 4),
+        references.intrinsics.expand(1, 2, 4),
+    )
+    one = complete_depth(0 * wall, c2w, lens, references)
+    assert torch.equal(complete_depth(0 * wall, c2w, lens, padded), one)
+    none = blank(torch.zeros(1, 0, 32, 32), torch.zeros(1, 0, 4, 4), torch.zeros(1, 0, 4))
+    assert torch.equal(complete_depth(0 * wall, c2w, lens, none), 0 * wall)
+
+
+def test_a_completed_view_does_not_depend_on_its_batch() -> None:
+    alone = [plane(shift_m) for shift_m in (0.1, 0.25, 0.4)]
+    wall, c2w, lens, _ = alone[0]
+    joined = blank(
+        torch.cat([references.depth_z for *_, references in alone]),
+        torch.cat([references.c2w for *_, references in alone]),
+        torch.cat([references.intrinsics for *_, references in alone]),
+    )
+    together = complete_depth(
+        torch.zeros(3, 32, 32), c2w.expand(3, 4, 4), lens.expand(3, 4), joined
+    )
+    for (*_, references), completed in zip(alone, together, strict=True):
+        assert torch.equal(complete_depth(0 * wall, c2w, lens, references)[0], completed)
 
 
 def test_uncovered_pixels_of_the_anchor_are_blank() -> None:

@@ -6,7 +6,13 @@ import torch
 
 from tests.worldfm_gym.training.synthetic_views import SyntheticSource
 from tests.worldfm_gym.training.toy_training import toy_network
-from worldfm_gym.frame_model.conditioning import PosedImages, reference_channels, warp_references
+from worldfm_gym.frame_model.conditioning import (
+    PosedImages,
+    complete_depth,
+    encode_depth,
+    reference_channels,
+    warp_references,
+)
 from worldfm_gym.frame_model.noise import anchored_noise
 from worldfm_gym.frame_model.sampler import bind, sample
 from worldfm_gym.training.batch import Batch
@@ -39,7 +45,9 @@ def test_every_target_gets_its_own_groups_references_and_salt() -> None:
         depth_z = given.anchor_depth_z[group, target][None]
         c2w = given.target.c2w[group, target][None]
         lens = given.target.intrinsics[group, target][None]
-        rgb, confidence = warp_references(depth_z, c2w, lens, references_of(group))
+        completed = complete_depth(depth_z, c2w, lens, references_of(group))
+        rgb, confidence = warp_references(completed, c2w, lens, references_of(group))
+        assert torch.allclose(views.conditioning[i, 3:4], encode_depth(completed)[0], atol=1e-6)
         assert torch.allclose(views.conditioning[i, 5:8], rgb[0], atol=1e-6)
         assert torch.allclose(views.conditioning[i, 8:], confidence[0], atol=1e-6)
         index = given.anchor_index[group, target][None]
@@ -65,7 +73,17 @@ def test_a_dropped_anchor_leaves_nothing_of_itself() -> None:
     kept[1, 0] = False
     views, all_kept = prepare(batch(), anchor_kept=kept), prepare(batch())
     dropped = ~kept.flatten()
-    assert views.conditioning[dropped].abs().sum() == 0
+    assert views.conditioning[dropped, :3].abs().sum() == 0
+    assert views.conditioning[dropped, 4].abs().sum() == 0
+    # What remains comes from the references: as if there had never been an anchor.
+    none = prepare(
+        replace(
+            batch(),
+            anchor_rgb=torch.zeros_like(batch().anchor_rgb),
+            anchor_depth_z=torch.zeros_like(batch().anchor_depth_z),
+        )
+    )
+    assert torch.equal(views.conditioning[dropped], none.conditioning[dropped])
     assert views.covered[dropped].sum() == 0
     assert (views.index[dropped] == -1).all()
     assert not torch.equal(views.noise[dropped], all_kept.noise[dropped])
