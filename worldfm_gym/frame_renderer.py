@@ -25,7 +25,6 @@ from worldfm_gym.frame import Frame, Provenance
 from worldfm_gym.frame_model.accelerate import Drawer, accelerate
 from worldfm_gym.frame_model.captured import CapturedCalls
 from worldfm_gym.frame_model.conditioning import (
-    complete_depth,
     conditioning_channels,
     decode_depth,
     decode_rgb,
@@ -176,9 +175,13 @@ class FrameRenderer:
     def _targets(self, views: Views) -> tuple[Targets, KeysValues | None]:
         """What the network is told of views: noise, conditioning and chosen references."""
         if self._device.type == "cpu":
-            from worldfm_gym.frame_model.cpu_conditioning import anchored_noise, warp_references
+            from worldfm_gym.frame_model.cpu_conditioning import (
+                anchored_noise,
+                complete_depth,
+                warp_references,
+            )
         else:
-            from worldfm_gym.frame_model.conditioning import warp_references
+            from worldfm_gym.frame_model.conditioning import complete_depth, warp_references
             from worldfm_gym.frame_model.noise import anchored_noise
         cameras = (views.c2w, views.intrinsics)
         noise = anchored_noise(views.index, *cameras, self._salt[views.scene])

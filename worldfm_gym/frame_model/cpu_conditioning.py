@@ -18,6 +18,22 @@ _NEAR, _SMALL, _IN_FRONT = np.float32(1e-3), np.float32(1e-6), np.float32(0.05)
 _SAME_SURFACE, _LEVELS = np.float32(0.03), np.float32(127.5)
 _MIX1, _MIX2, _STEP = np.uint32(0x7FEB352D), np.uint32(0x846CA68B), 0x9E3779B9
 _WORD = 0xFFFFFFFF
+_FAR = np.float32(1e9)  # no point is farther
+
+
+def complete_depth(
+    depth_z: Tensor, c2w: Tensor, intrinsics: Tensor, references: PosedImages
+) -> Tensor:
+    """The compiled `worldfm_gym.frame_model.conditioning.complete_depth`, for CPU tensors."""
+    if references.depth_z.shape[1] == 0:
+        return depth_z
+    rotation, translation = relative_pose(c2w[:, None], references.c2w)
+    out = torch.empty_like(depth_z)
+    _complete_views(
+        depth_z.numpy(), intrinsics.numpy(), rotation.numpy(), translation.numpy(),
+        references.depth_z.numpy(), references.intrinsics.numpy(), out.numpy(),
+    )  # fmt: skip
+    return out
 
 
 def warp_references(
@@ -45,6 +61,62 @@ def anchored_noise(index: Tensor, c2w: Tensor, intrinsics: Tensor, salt: Tensor)
         (salt & _WORD).numpy(), normal_quantiles(index.device).numpy(), out.numpy(),
     )  # fmt: skip
     return out
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _complete_views(
+    depth_z: Any, lens: Any, rotation: Any, translation: Any, ref_depth_z: Any, ref_lens: Any,
+    out: Any,
+) -> None:  # fmt: skip
+    """Depth [B, H, W], and where it is 0 the nearest point of R references, to [B, H, W]."""
+    batch, height, width = depth_z.shape
+    for b in range(batch):
+        nearest = out[b]
+        for y in range(height):
+            for x in range(width):  # 0 where no point can be nearer
+                nearest[y, x] = _ZERO if depth_z[b, y, x] > _ZERO else _FAR
+        for r in range(ref_depth_z.shape[1]):
+            _splat_points(
+                ref_depth_z[b, r], ref_lens[b, r], rotation[b, r], translation[b, r], lens[b],
+                nearest,
+            )  # fmt: skip
+        for y in range(height):
+            for x in range(width):
+                if nearest[y, x] == _ZERO:
+                    nearest[y, x] = depth_z[b, y, x]
+                elif nearest[y, x] >= _FAR:
+                    nearest[y, x] = _ZERO
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _splat_points(
+    ref_depth_z: Any, ref_lens: Any, rotation: Any, translation: Any, lens: Any, nearest: Any
+) -> None:
+    """Lower `nearest` [H, W] to the depth of a reference's points, each 2 × 2 pixels large."""
+    m, t = rotation, translation
+    height, width = nearest.shape
+    # Beyond these a point touches no pixel; they also keep what is made an integer small.
+    right, bottom = np.float32(width), np.float32(height)
+    for row in range(ref_depth_z.shape[0]):
+        ray_y = (np.float32(row) + _HALF - ref_lens[3]) / ref_lens[1]
+        for column in range(ref_depth_z.shape[1]):
+            depth = ref_depth_z[row, column]
+            if depth <= _ZERO:
+                continue
+            px, py = (np.float32(column) + _HALF - ref_lens[2]) / ref_lens[0] * depth, ray_y * depth
+            z = m[2, 0] * px + m[2, 1] * py + m[2, 2] * depth + t[2]
+            if z <= _IN_FRONT:
+                continue
+            x = m[0, 0] * px + m[0, 1] * py + m[0, 2] * depth + t[0]
+            y = m[1, 0] * px + m[1, 1] * py + m[1, 2] * depth + t[1]
+            u = np.floor(lens[0] * x / z + lens[2] - _HALF)
+            v = np.floor(lens[1] * y / z + lens[3] - _HALF)
+            if not (-_ONE <= u < right and -_ONE <= v < bottom):
+                continue
+            left, top = int(u), int(v)
+            for i in range(max(top, 0), min(top + 2, height)):
+                for j in range(max(left, 0), min(left + 2, width)):
+                    nearest[i, j] = min(nearest[i, j], z)
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")

@@ -95,6 +95,30 @@ def test_warps_as_torch_does() -> None:
         assert ((mine - expected).abs() > 1e-3).float().mean() < 0.002
 
 
+@pytest.mark.parametrize("uncovered", [0.1, 0.5, 1.0])
+def test_completes_depth_as_torch_does(uncovered: float) -> None:
+    depth_z, c2w, lens, references = two_views(64)
+    depth_z = depth_z.clone()
+    depth_z[:, :, : int(64 * uncovered)] = 0
+    references.depth_z[1, 0, 20:40] = 0
+    references.c2w[1, 1, :3, :3] *= -1  # looks the other way: all of it is behind the target
+    views = (depth_z, c2w, lens, references)
+    ours, theirs = cpu_conditioning.complete_depth(*views), conditioning.complete_depth(*views)
+    assert (theirs > 0).sum() > (depth_z > 0).sum() + 100
+    # A point on the border between two pixels may fall to either side.
+    assert ((ours - theirs).abs() > 1e-3).float().mean() < 0.002
+    assert torch.equal(ours[depth_z > 0], depth_z[depth_z > 0])
+
+
+def test_completed_depth_without_references_is_the_anchors() -> None:
+    depth_z, c2w, lens, references = two_views(16)
+    none = PosedImages(
+        references.rgb[:, :0], references.depth_z[:, :0], references.c2w[:, :0],
+        references.intrinsics[:, :0],
+    )  # fmt: skip
+    assert torch.equal(cpu_conditioning.complete_depth(depth_z, c2w, lens, none), depth_z)
+
+
 def test_draws_the_very_noise_that_torch_draws() -> None:
     _, c2w, lens, _ = two_views(48)
     random = torch.Generator().manual_seed(0)
