@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from multiprocessing import get_context
 
 
 def warm_up() -> float:
-    """Compile what environments on procedural and photo worlds use, in two processes.
+    """Compile what environments on procedural and photo worlds use, with and without frame model.
 
-    Numba keeps the result beside the package, or in NUMBA_CACHE_DIR.
+    Two processes share the work. Numba keeps the result beside the package, or in NUMBA_CACHE_DIR.
 
     Returns:
         Seconds it took; a few if everything was compiled already.
@@ -23,12 +24,19 @@ def warm_up() -> float:
 
 
 def _draw_a_scene() -> None:
-    """Ray casting, sampling and the kernels of building a world."""
+    """Ray casting, sampling, the kernels of building a world, and the frame model's."""
+    import numpy as np
+
     from worldfm_gym import make_world
     from worldfm_gym.anchor.pyramid import build_pyramid
+    from worldfm_gym.renderer import make_renderer
 
     world = make_world("rooms", seed=0, spacing_m=0.3, references=1)
     build_pyramid(world.anchor, world.objects)
+    # From where a reference was taken, so that it counts; then without any.
+    camera = world.references[0].camera[None]
+    for drawn in (world, replace(world, references=[])):
+        make_renderer("frame", [drawn]).render(camera, np.zeros(1, np.int64))
 
 
 def _walk_in_a_photo() -> None:

@@ -167,3 +167,17 @@ def test_help_of_every_command_is_there_and_needs_nothing_heavy() -> None:
 def test_warmup_compiles_what_environments_use(capsys: pytest.CaptureFixture[str]) -> None:
     main(["warmup"])
     assert "kernels are ready" in capsys.readouterr().out
+
+
+def test_warmup_compiles_the_kernels_of_the_frame_model() -> None:
+    script = (
+        "from worldfm_agents.warm_up import _draw_a_scene\n"
+        "from worldfm_gym.frame_model import cpu_conditioning as c, cpu_kernels as k\n"
+        "_draw_a_scene()\n"
+        "called = (c._complete_views, c._warp_rows, c._noise_rows, k.unshuffle_rows,\n"
+        "          k.gelu_rows, k.split_heads, k.project_references, k.finish_rows)\n"
+        "print('without:', [f.__name__ for f in called if not f.signatures])"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert "without: []" in run.stdout
