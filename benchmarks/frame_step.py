@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import argparse
 import time
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,6 +35,7 @@ def main() -> None:
     parser.add_argument("--worlds", type=int, default=None, help="different worlds")
     parser.add_argument("--references", type=int, default=4, help="remembered frames of each world")
     parser.add_argument("--sides", type=int, nargs="+", default=None, help="image sides in pixels")
+    parser.add_argument("--model", default="nano", help="name or .safetensors file of a model")
     parser.add_argument("--seconds", type=float, default=2.0, help="length of a round")
     parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args()
@@ -60,17 +63,15 @@ def measure(
 ) -> list[list[float]]:
     """Agent-steps per second of each renderer in each round."""
     scene = np.arange(count) % len(worlds)
-    chosen: list[tuple[str, dict[str, int]]] = [
-        ("anchor", {}), ("frame", {"steps": 1}), ("frame", {"steps": 2})
+    chosen: list[tuple[str, dict[str, Any]]] = [
+        ("anchor", {}), *(("frame", {"steps": n, "model": args.model}) for n in (1, 2))
     ]  # fmt: skip
     simulators = [
         Simulator(
             worlds,
             scene=scene,
             config=SimulatorConfig(width=side, height=side),
-            renderer=lambda given, name=name, options=options: make_renderer(
-                name, given, device=args.device, **options
-            ),
+            renderer=partial(make_renderer, name, device=args.device, **options),
         )
         for name, options in chosen
     ]
