@@ -85,8 +85,8 @@ class FrameRenderer:
     before: the same pose gives the same frame bit for bit on one device. In a batch of another
     size a color may differ by one level, unless `deterministic`.
 
-    Depth, instance and provenance are the anchor's where it covers a pixel. Elsewhere depth is the
-    network's, instance 0 and provenance `Provenance.GENERATED`.
+    Depth, instance and provenance are the anchor's where it covers a pixel. Elsewhere depth is that
+    of the references where they know it and the network's where not, instance 0 and provenance `Provenance.GENERATED`.
     """
 
     def __init__(
@@ -164,10 +164,13 @@ class FrameRenderer:
         targets, memory = self._targets(views)
         clean = self._network.sample(targets, memory, steps=self._steps)
         covered = views.index >= 0
+        # Where no anchor point is seen, what references measured beats what the network guesses.
+        told_code = targets.conditioning[:, 3:4]
+        depth_z = decode_depth(torch.where(told_code != 0, told_code, clean[:, 3:]))
         generated = torch.full_like(views.provenance, int(Provenance.GENERATED))
         return (
             decode_rgb(clean[:, :3]),
-            views.depth_z.where(covered, decode_depth(clean[:, 3:])),
+            views.depth_z.where(covered, depth_z),
             views.instance.clamp(min=0),
             views.provenance.where(covered, generated),
         )

@@ -85,8 +85,7 @@ class FreeCameraEnv(WorldEnv[FreeCameraTask]):
 
     ## Version History
 
-    * v0: first version. Since 0.2 the frame model draws by default, before it was the anchor;
-      `provenance` can be observed and `renderer_options` given.
+    * v0: first version.
     """  # noqa: E501
 
     SENSORS: ClassVar = ("rgb", "depth", "collision", "object_poses", "pose")

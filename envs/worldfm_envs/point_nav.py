@@ -109,8 +109,7 @@ class PointNavEnv(WorldEnv[PointNavTask]):
 
     ## Version History
 
-    * v0: first version. Since 0.2 the frame model draws by default, before it was the anchor;
-      `provenance` can be observed and `renderer_options` given.
+    * v0: first version.
     """  # noqa: E501
 
     SENSORS: ClassVar = ("rgb", "depth", "pointgoal", "collision", "object_poses", "pose")

@@ -328,4 +328,6 @@ class TritonScenes:
         return torch.from_numpy(np.concatenate([[0], np.cumsum(lengths)])).to(self.device)
 
     def _upload(self, array: np.ndarray) -> torch.Tensor:
-        return torch.from_numpy(np.ascontiguousarray(array)).to(self.device, non_blocking=True)
+        # Broadcast views, which can't be written to, are not what torch takes.
+        whole = np.require(array, requirements=["C", "W"])
+        return torch.from_numpy(whole).to(self.device, non_blocking=True)

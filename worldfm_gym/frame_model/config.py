@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 from worldfm_gym.errors import FrameModelError
 
-MIN_SIDE_PX, MAX_SIDE_PX = 64, 128
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrameModelConfig:

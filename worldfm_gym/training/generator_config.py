@@ -48,7 +48,7 @@ class GeneratorConfig:
     """Share of the samples that lose blocks of their anchor raster."""
     pool_worlds: int = 128
     """Worlds kept on the device at a time, for batches that mix them."""
-    reuse: float = 2.0
+    reuse: float = 4.0
     """How often each place is drawn into a batch, on average, before newer ones replace it."""
 
     @staticmethod
