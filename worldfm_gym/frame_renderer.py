@@ -86,7 +86,8 @@ class FrameRenderer:
     size a color may differ by one level, unless `deterministic`.
 
     Depth, instance and provenance are the anchor's where it covers a pixel. Elsewhere depth is that
-    of the references where they know it and the network's where not, instance 0 and provenance `Provenance.GENERATED`.
+    of the references where they know it and the network's where not, instance 0 and provenance
+    `Provenance.GENERATED`.
     """
 
     def __init__(

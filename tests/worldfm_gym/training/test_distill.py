@@ -80,7 +80,12 @@ def test_the_fake_network_learns_the_students_images() -> None:
 
 def test_regression_leads_one_and_two_steps_to_the_teachers_images() -> None:
     trained = stage(
-        matching=0.0, truth_told=0.0, truth_invented=0.0, pair_share=1.0, pair_refresh=1000, two_steps=0.5
+        matching=0.0,
+        truth_told=0.0,
+        truth_invented=0.0,
+        pair_share=1.0,
+        pair_refresh=1000,
+        two_steps=0.5,
     )
     # A student that has strayed from the teacher.
     with torch.no_grad():
