@@ -51,6 +51,9 @@ class GeneratorConfig:
     reuse: float = 4.0
     """How often each place is drawn into a batch, on average, before newer ones replace it."""
 
+    held_out: bool = False
+    """Worlds that training never draws, to score with."""
+
     @staticmethod
     def toy() -> GeneratorConfig:
         """A few tiny samples, for tests and for a look at the pipeline on a CPU."""

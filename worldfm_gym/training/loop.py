@@ -38,7 +38,7 @@ from worldfm_gym.training.stage import BatchSource, Moment, Stage
 MakeStage = Callable[[FrameDiT, Arithmetic, Processes], Stage]
 
 _HELD_OUT_BATCHES = 2
-_HELD_OUT_SEED = 1_000_000_007  # no training run's
+_HELD_OUT_SEED = 0
 
 
 def train(
@@ -258,6 +258,7 @@ class _Run:
             reference_shares=(0.0,) * min(2, len(config.reference_shares) - 1) + (1.0,),
             pool_worlds=len(config.kinds),
             masked_share=0.0,
+            held_out=True,
         )
         return SampleGenerator(few, device=self.processes.device, seed=_HELD_OUT_SEED, workers=0)
 

@@ -59,7 +59,8 @@ def _try_job(config: GeneratorConfig, rng: np.random.Generator, index: int) -> S
     kind = config.kinds[index % len(config.kinds)]
     size = size_of_job(config, index)
     width, height = config.sizes[size]
-    scene = build_scene(kind, seed=int(rng.integers(TRAINING_SEEDS)))
+    first = TRAINING_SEEDS if config.held_out else 0
+    scene = build_scene(kind, seed=first + int(rng.integers(TRAINING_SEEDS)))
     c2w, intrinsics = plan_places(
         scene, rng, places=config.places, views=config.views, width=width, height=height
     )

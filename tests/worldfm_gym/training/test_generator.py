@@ -162,6 +162,9 @@ def test_training_worlds_are_not_those_of_evaluation(monkeypatch: pytest.MonkeyP
         make_job(TOY, seed=0, rank=0, index=index)
     assert len(set(seeds)) == 4
     assert 0 <= min(seeds) < max(seeds) < TRAINING_SEEDS
+    for index in range(4):
+        make_job(replace(TOY, held_out=True), seed=0, rank=0, index=index)
+    assert min(seeds[4:]) >= TRAINING_SEEDS
 
 
 def test_a_world_without_room_for_cameras_is_passed_over(
