@@ -23,6 +23,7 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from worldfm_gym.anchor.pyramid import BLOCK, MAX_FOOTPRINT_PX, NEAR_M, SplatPyramid
+from worldfm_gym.float_bits import bits_of, float_of
 
 _NEAR = np.float32(NEAR_M)
 _MAX_HALF = np.float32(MAX_FOOTPRINT_PX)
@@ -44,28 +45,6 @@ def _pointer(typing_context: Any, address: Any) -> Any:
         return builder.inttoptr(args[0], cgutils.voidptr_t)
 
     return types.voidptr(types.int64), codegen
-
-
-@intrinsic
-def _bits(typing_context: Any, value: Any) -> Any:
-    """The bit pattern of a float32 as uint32."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.bitcast(args[0], cgutils.int32_t)
-
-    return types.uint32(types.float32), codegen
-
-
-@intrinsic
-def _from_bits(typing_context: Any, value: Any) -> Any:
-    """The float32 of a bit pattern."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        import llvmlite.ir as ir
-
-        return builder.bitcast(args[0], ir.FloatType())
-
-    return types.float32(types.uint32), codegen
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -268,7 +247,7 @@ def _splat(
             count += (box[0, s] <= box[1, s]) & (box[2, s] <= box[3, s])
         for j in range(count):
             s = shown[j]
-            key = (np.int64(_bits(box[4, s])) << 32) | np.int64(b * BLOCK + s)
+            key = (np.int64(bits_of(box[4, s])) << 32) | np.int64(b * BLOCK + s)
             u0, u1 = np.int64(box[0, s] - left), np.int64(box[1, s] - left)
             wide = u1 - u0
             for row in range(np.int64(box[2, s]), np.int64(box[3, s]) + 1):
@@ -302,7 +281,7 @@ def _draw_cells(
         x, y, z, near = view[j, 0], view[j, 1], view[j, 2], view[j, 3]
         rect = _tile_rect(x, y, z, sphere[c, 3] + _SKIN, k, band)
         bounded = rect[0] >= 0
-        if bounded and _hidden(np.int64(_bits(near)), rect, buffer, farthest, stale):
+        if bounded and _hidden(np.int64(bits_of(near)), rect, buffer, farthest, stale):
             continue
         first, end = start[c, level], start[c, level + 1]
         _splat(geometry, first, end, m, body[c], k, band, buffer, box)
@@ -327,7 +306,7 @@ def _tangent_planes(
         qx, qy, qz = geometry[b, 4, lane], geometry[b, 5, lane], geometry[b, 6, lane]
         x = ((m[i, 0, 0] * px + m[i, 0, 1] * py) + m[i, 0, 2] * pz) + m[i, 0, 3]
         y = ((m[i, 1, 0] * px + m[i, 1, 1] * py) + m[i, 1, 2] * pz) + m[i, 1, 3]
-        z = _from_bits(np.uint32(key >> 32))
+        z = float_of(np.int32(key >> 32))
         nx = (m[i, 0, 0] * qx + m[i, 0, 1] * qy) + m[i, 0, 2] * qz
         ny = (m[i, 1, 0] * qx + m[i, 1, 1] * qy) + m[i, 1, 2] * qz
         nz = (m[i, 2, 0] * qx + m[i, 2, 1] * qy) + m[i, 2, 2] * qz

@@ -10,10 +10,8 @@ from typing import Any
 
 import numba
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
+
+from worldfm_gym.float_bits import bits_of, float_of
 
 _ONE, _HALF, _EPS = np.float32(1), np.float32(0.5), np.float32(1e-6)
 _GELU_CUBE = np.float32(0.044715)
@@ -31,26 +29,6 @@ _P1, _P2, _P3, _P4, _P5, _P6 = (
 )  # fmt: skip
 
 
-@intrinsic
-def _bits(typing_context: Any, value: Any) -> Any:
-    """The bit pattern of a float32 as int32."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.bitcast(args[0], cgutils.int32_t)
-
-    return types.int32(types.float32), codegen
-
-
-@intrinsic
-def _from_bits(typing_context: Any, value: Any) -> Any:
-    """The float32 of a bit pattern."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.bitcast(args[0], ir.FloatType())
-
-    return types.float32(types.int32), codegen
-
-
 @numba.njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def _exp2(x: Any) -> Any:
     """2^x of a float32, x clamped to ±126; without a call, so that loops become vector code."""
@@ -58,7 +36,7 @@ def _exp2(x: Any) -> Any:
     shifted = x + _ROUNDER
     f = x - (shifted - _ROUNDER)
     p = _ONE + f * (_P1 + f * (_P2 + f * (_P3 + f * (_P4 + f * (_P5 + f * _P6)))))
-    return _from_bits(np.int32(_bits(p) + ((_bits(shifted) - _ROUNDER_BITS) << np.int32(23))))
+    return float_of(np.int32(bits_of(p) + ((bits_of(shifted) - _ROUNDER_BITS) << np.int32(23))))
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
