@@ -18,6 +18,9 @@ read -r -a launch <<<"${LAUNCH:-worldfm-gym}"
 
 share() { awk -v all="$minutes" -v part="$1" 'BEGIN { printf "%.3f", all * part }'; }
 
+# An interrupted stage ends well, with a checkpoint: the next must not start from it.
+trap 'exit 130' INT TERM
+
 # stage NAME SHARE FROM [OPTION ...]: starts from weights, or goes on from its own checkpoint.
 stage() {
   local name=$1 budget from=$3

@@ -21,7 +21,7 @@ class AnchorRenderer:
 
         Args:
             worlds: One per scene; the same world may appear several times.
-            device: ``"cpu"`` draws with numba into numpy arrays, ``"cuda"`` (or ``"cuda:1"``) with
+            device: ``"cpu"`` draws with numba into numpy arrays, ``"cuda"`` with
                 Triton into torch tensors on that device.
         """
         self.worlds: Sequence[World] = list(worlds)

@@ -82,8 +82,9 @@ class FrameRenderer:
     """The `Renderer` that fills in what the anchor lacks: every pixel is drawn by a frame model.
 
     A view depends on its world, the poses of its objects and its camera, and on nothing drawn
-    before: the same pose gives the same frame bit for bit on one device. In a batch of another
-    size a color may differ by one level, unless `deterministic`.
+    before: the same pose gives the same frame bit for bit on one device. References of a renderer
+    are padded to the largest, so that holds among worlds whose references have one shape. In a
+    batch of another size a color may differ, rarely by more than one level, unless `deterministic`.
 
     Depth, instance and provenance are the anchor's where it covers a pixel. Elsewhere depth is that
     of the references where they know it and the network's where not, instance 0 and provenance
@@ -106,10 +107,10 @@ class FrameRenderer:
         Args:
             worlds: One per scene; the same world may appear several times.
             model: Name of a model that comes with the package, a .safetensors file, or a model.
-            steps: Passes of the network per frame: 1 or 2 for a distilled model, such as the
-                shipped ones, more for its teacher.
+            steps: Passes of the network per frame: 1 or 2 for the shipped model; more follow the
+                path from noise to image in smaller steps.
             references: Remembered frames that each view draws on at most.
-            device: ``"cpu"`` gives frames in numpy, ``"cuda"`` (or ``"cuda:1"``) in torch there.
+            device: ``"cpu"`` gives frames in numpy, ``"cuda"`` in torch on the current GPU.
             deterministic: Draw in batches of fixed size, so that a view does not depend on which
                 others are drawn with it, to the last bit.
             noise_seed: Another number lets the model invent other things in the same worlds.
@@ -131,7 +132,7 @@ class FrameRenderer:
         self._noise_seed = noise_seed
         self._salt = torch.tensor(salts(self.worlds)).to(self._device) ^ noise_seed
         self._references: dict[int, References] = {}  # by the longer side of what is drawn
-        self._captured = CapturedCalls(lambda *parts: self.draw(Views(*parts)))
+        self._captured: dict[int, CapturedCalls] = {}  # likewise
 
     def render(
         self,
@@ -162,22 +163,21 @@ class FrameRenderer:
 
         On a GPU this neither waits for the device nor decides anything on the host.
         """
-        targets, memory = self._targets(views)
+        targets, memory, completed = self._targets(views)
         clean = self._network.sample(targets, memory, steps=self._steps)
         covered = views.index >= 0
         # Where no anchor point is seen, what references measured beats what the network guesses.
-        told_code = targets.conditioning[:, 3:4]
-        depth_z = decode_depth(torch.where(told_code != 0, told_code, clean[:, 3:]))
+        depth_z = torch.where(completed > 0, completed, decode_depth(clean[:, 3:]))
         generated = torch.full_like(views.provenance, int(Provenance.GENERATED))
         return (
             decode_rgb(clean[:, :3]),
-            views.depth_z.where(covered, depth_z),
+            depth_z,
             views.instance.clamp(min=0),
             views.provenance.where(covered, generated),
         )
 
-    def _targets(self, views: Views) -> tuple[Targets, KeysValues | None]:
-        """What the network is told of views: noise, conditioning and chosen references."""
+    def _targets(self, views: Views) -> tuple[Targets, KeysValues | None, Tensor]:
+        """What the network is told of views, references' keys and values, and completed depth."""
         if self._device.type == "cpu":
             from worldfm_gym.frame_model.cpu_conditioning import (
                 anchored_noise,
@@ -202,9 +202,11 @@ class FrameRenderer:
                 confidence=confidence,
             )
             relative = empty[..., None, None].expand(-1, 0, 4, 4)
-            return Targets(
-                noise, conditioning, views.intrinsics, empty.long(), relative, empty
-            ), None
+            return (
+                Targets(noise, conditioning, views.intrinsics, empty.long(), relative, empty),
+                None,
+                views.depth_z,
+            )
         chosen = references.select(views.depth_z, *cameras, views.scene)
         memory, slots, images = references.locate(chosen)
         ref_size = (images.depth_z.shape[-2], images.depth_z.shape[-1])
@@ -218,9 +220,11 @@ class FrameRenderer:
             warped_rgb=warped,
             confidence=confidence,
         )
-        return Targets(
-            noise, conditioning, views.intrinsics, slots, relative, chosen.log_weight
-        ), memory
+        return (
+            Targets(noise, conditioning, views.intrinsics, slots, relative, chosen.log_weight),
+            memory,
+            completed,
+        )
 
     def replace_world(self, scene: int, world: World) -> None:
         """Put another world in a scene; the other scenes keep what was computed for them."""
@@ -245,9 +249,12 @@ class FrameRenderer:
             views = views[torch.arange(size, device=self._device).clamp(max=given - 1)]
         if self._device.type == "cpu":
             return self.draw(views)
-        references = self._references_for(max(views.depth_z.shape[1:]))
+        longer = max(views.depth_z.shape[1:])
+        references = self._references_for(longer)
+        if longer not in self._captured:
+            self._captured[longer] = CapturedCalls(lambda *parts: self.draw(Views(*parts)))
         parts = (getattr(views, f.name) for f in fields(Views))
-        drawn = self._captured(*parts, held=[self._salt, *references.held()])
+        drawn = self._captured[longer](*parts, held=[self._salt, *references.held()])
         rgb, depth_z, instance, provenance = (picture[:given] for picture in drawn)
         return rgb, depth_z, instance, provenance
 

@@ -198,7 +198,8 @@ class Evaluate:
     """Score a frame model on fixed views of worlds that it was not trained on.
 
     Writes evaluation.md, evaluation.json and contact sheets good.png, bad.png and spread.png.
-    Example: worldfm-gym evaluate --teacher teacher.safetensors -o out/evaluation
+    Example: worldfm-gym evaluate --student out/nano/distill/model.safetensors
+    --teacher out/nano/control/model.safetensors -o out/evaluation
     """
 
     student: str = "nano"

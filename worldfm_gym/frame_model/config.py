@@ -39,8 +39,8 @@ class FrameModelConfig:
             raise FrameModelError(
                 f"width / heads must be a multiple of 16, got {self.width} / {self.heads}"
             )
-        if self.patch % 2:
-            raise FrameModelError(f"patch must be even, got {self.patch}")
+        if self.patch not in (2, 4, 8):  # images have sides that 8 divides
+            raise FrameModelError(f"patch must be 2, 4 or 8, got {self.patch}")
 
     @property
     def head_dim(self) -> int:

@@ -14,7 +14,7 @@ from worldfm_gym.frame_model.noise import normal_quantiles
 from worldfm_gym.threads import run_striped
 
 _ZERO, _ONE, _TWO, _HALF = np.float32(0), np.float32(1), np.float32(2), np.float32(0.5)
-_NEAR, _SMALL, _IN_FRONT = np.float32(1e-3), np.float32(1e-6), np.float32(0.05)
+_SMALL, _IN_FRONT = np.float32(1e-6), np.float32(0.05)
 _SAME_SURFACE, _LEVELS = np.float32(0.03), np.float32(127.5)
 _MIX1, _MIX2, _STEP = np.uint32(0x7FEB352D), np.uint32(0x846CA68B), 0x9E3779B9
 _WORD = 0xFFFFFFFF

@@ -1,8 +1,9 @@
 """Folded weights: a `FrameDiT` for one time, with all that follows from the time multiplied in.
 
-A distilled model sees only t = 1 and t = 0.2, and references have no time, so scale, shift and gate
-of every block are constants: (n · (1 + scale) + shift) W = n ((1 + scale) W) + shift W. What is
-left of a block is two bare RMS norms, four linear maps and the attention.
+A model that draws in one or two steps sees only t = 1 and t = 0.2, and references have no time,
+so scale, shift and gate of every block are constants:
+(n · (1 + scale) + shift) W = n ((1 + scale) W) + shift W. What is left of a block is two bare RMS
+norms, four linear maps and the attention.
 """
 
 from __future__ import annotations

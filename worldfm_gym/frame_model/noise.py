@@ -41,11 +41,6 @@ def anchored_noise(index: Tensor, c2w: Tensor, intrinsics: Tensor, salt: Tensor)
     return normal_quantiles(index.device)[words & (_QUANTILES - 1)]
 
 
-def fresh_noise(shape: torch.Size | tuple[int, ...], generator: torch.Generator) -> Tensor:
-    """Standard normal noise that no two frames share, for comparison; on the generator's device."""
-    return torch.randn(shape, generator=generator, device=generator.device)
-
-
 def _direction_cell(index: Tensor, c2w: Tensor, intrinsics: Tensor) -> Tensor:
     """Cell of a cube around the camera that each ray meets, int64 [B, H, W].
 

@@ -26,7 +26,7 @@ def sample(predict: Predict, noise: Tensor, *, steps: int = 1) -> Tensor:
     Args:
         predict: A network with its conditioning bound, `FrameDiT` behind a lambda.
         noise: Standard normal, [B, 4, H, W].
-        steps: 1 or 2 for a distilled student, more for its teacher.
+        steps: 1 or 2 as frames are served, more for a teacher.
 
     Returns:
         Clean rgb in [−1, 1] and depth code, [B, 4, H, W].
@@ -55,7 +55,7 @@ def mix(clean: Tensor, noise: Tensor, time: Tensor | float) -> Tensor:
 
 
 def check_steps(steps: int) -> int:
-    """`steps`, if a distilled model can take them.
+    """`steps`, if frames can be served in so many.
 
     Raises:
         FrameModelError: If it is neither 1 nor 2.

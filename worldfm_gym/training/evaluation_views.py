@@ -26,6 +26,7 @@ from worldfm_gym.anchor.raster import AnchorRaster
 from worldfm_gym.camera import Camera, rotation_exp
 from worldfm_gym.errors import ConfigError
 from worldfm_gym.threads import num_threads
+from worldfm_gym.training.generator_config import TRAINING_SEEDS
 from worldfm_gym.training.views import plan_places, visible_points
 from worldfm_gym.worlds.procedural import KINDS, build_scene
 from worldfm_gym.worlds.raycast import camera_arrays
@@ -35,7 +36,7 @@ from worldfm_gym.worlds.sampling import anchor_from_scene
 from worldfm_gym.worlds.scene import Scene
 from worldfm_gym.worlds.world import Reference, World
 
-FIRST_SEED = 1_000_000_000  # training draws its worlds from the seeds below
+FIRST_SEED = TRAINING_SEEDS  # training draws its worlds from the seeds below
 REFERENCES, PLACE_VIEWS, SCENE_PLACES = 4, 4, 2
 COVERAGE = (0.30, 0.95)
 NEIGHBOR_STEP_M, NEIGHBOR_TURN_DEG = 0.10, 3.0
@@ -88,13 +89,15 @@ def procedural_views(
         workers: Processes that build scenes; None takes one for each core, 0 none.
 
     Raises:
-        ConfigError: If `count` is not a positive multiple of 16.
+        ConfigError: If `count` is not a positive multiple of 16 or `seed` is negative.
     """
     if count < 1 or count % (PLACE_VIEWS * len(KINDS)):
         raise ConfigError(
             f"the number of evaluation views must be a multiple of {PLACE_VIEWS * len(KINDS)} "
             f"({PLACE_VIEWS} of each kind of world), got {count}"
         )
+    if seed < 0:
+        raise ConfigError(f"seed must not be negative, got {seed}: below 0 lie training's worlds")
     tasks = _tasks(count, size=size, seed=seed)
     workers = min(num_threads(), len(tasks) - 1) if workers is None else workers
     places = list(chain.from_iterable(_build_all(tasks, workers)))
@@ -232,7 +235,7 @@ def observed(
     """What reconstruction from some frames would leave of a scene's surfaces.
 
     Points that no frame sees are left out, and so are those in a few random balls; the rest moves
-    along the first frame's rays by up to 2 % of its distance, smoothly, as depth estimates err.
+    along the first frame's rays by up to 3 % of its distance, smoothly, as depth estimates err.
 
     Args:
         complete: All surfaces.

@@ -27,9 +27,10 @@ from worldfm_gym.training.checkpoint import (
     save_checkpoint,
 )
 from worldfm_gym.training.conditioned import ConditionedViews
+from worldfm_gym.training.contact_sheet import save_sheet
 from worldfm_gym.training.learner import Arithmetic
 from worldfm_gym.training.options import TrainOptions
-from worldfm_gym.training.previews import preview, save_picture
+from worldfm_gym.training.previews import preview
 from worldfm_gym.training.processes import Processes, join_processes
 from worldfm_gym.training.reporting import Averages, Reporter
 from worldfm_gym.training.schedule import Budget, rate_at
@@ -228,7 +229,7 @@ class _Run:
             shown = preview(self.stage.served, self.held_out, steps=self.stage.preview_steps)
         self.reporter.scores(shown.scores, step=step)
         self.reporter.picture("held out", shown.sheet, step=step)
-        save_picture(self.options.out / f"preview_{step:07d}.png", shown.sheet)
+        save_sheet(shown.sheet, self.options.out / f"preview_{step:07d}.png")
 
     def _open_source(self) -> BatchSource:
         """Procedural worlds; after a restart others than before."""

@@ -86,5 +86,7 @@ class TrainOptions:
         for name in ("checkpoint_minutes", "held_out_groups"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} must not be negative, got {getattr(self, name)}")
+        if self.generator.held_out:
+            raise ConfigError("generator.held_out is for scoring: those worlds are not trained on")
         if self.init is not None and self.resume:
             raise ConfigError("--init starts anew and --resume goes on: give one of them")

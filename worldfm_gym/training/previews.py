@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from worldfm_gym.frame_model.conditioning import decode_depth, decode_rgb
@@ -63,17 +60,6 @@ def preview(
             if np.isfinite(figure)
         }
     return Preview(scores, _sheet(held_out[0], drawn_first))
-
-
-def save_picture(path: str | os.PathLike[str], rgb: NDArray[np.uint8]) -> None:
-    """Write a PNG in place of an older one, whole or not at all."""
-    target = Path(path)
-    temporary = target.with_name(f".{target.stem}.{os.getpid()}.part.png")
-    try:
-        Image.fromarray(rgb).save(temporary)
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _scores(views: ConditionedViews, drawn: Tensor) -> Tensor:
