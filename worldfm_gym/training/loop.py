@@ -70,8 +70,8 @@ def train(
     """
     processes = join_processes(options.device)
     try:
-        run = _Run(options, make_stage, processes, name=name)
-        run.train(source, held_out)
+        # Not kept: what still holds the process group as it ends takes the process down with it.
+        _Run(options, make_stage, processes, name=name).train(source, held_out)
     finally:
         processes.leave()
     return options.out

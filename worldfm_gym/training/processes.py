@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from dataclasses import dataclass
 from typing import Any
@@ -57,6 +58,8 @@ class Processes:
     def leave(self) -> None:
         """End the process group, if there is one."""
         if self.count > 1:
+            gc.collect()  # wrapped modules hold the group, and are in reference cycles
+            distributed.barrier(group=self.control_group)  # nobody goes while others still talk
             distributed.destroy_process_group()
 
 

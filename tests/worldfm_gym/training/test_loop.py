@@ -251,7 +251,9 @@ both = [torch.empty_like(mine) for _ in range(2)]
 distributed.all_gather(both, mine)
 assert torch.equal(*both), (both[0] - both[1]).abs().max()
 print(f"rank {rank}: equal weights, {kept[0].progress.samples} views", flush=True)
-leave(kept[0].processes)
+processes = kept.pop().processes
+del learner
+leave(processes)
 """
 
 
