@@ -17,6 +17,10 @@ class SourceError(WorldFMError, ValueError):
     """A source (photo, scan, cloud, mesh, seed) can't become a world."""
 
 
+class ReconstructionError(WorldFMError, ValueError):
+    """A depth estimator can't be made, or was given images that it can't work on."""
+
+
 class WorldFormatError(WorldFMError, ValueError):
     """A saved world can't be read: not a world, damaged, or written by a newer version."""
 
