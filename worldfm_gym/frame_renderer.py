@@ -29,6 +29,7 @@ from worldfm_gym.frame_model.conditioning import (
     decode_depth,
     decode_rgb,
     relative_projection,
+    shown_anchor,
 )
 from worldfm_gym.frame_model.memory import References
 from worldfm_gym.frame_model.network import FrameDiT, KeysValues
@@ -88,7 +89,8 @@ class FrameRenderer:
 
     Depth, instance and provenance are the anchor's where it covers a pixel. Elsewhere depth is that
     of the references where they know it and the network's where not, instance 0 and provenance
-    `Provenance.GENERATED`.
+    `Provenance.GENERATED`. In worlds without objects that could have moved, the same goes for
+    pixels where a reference has seen something clearly in front of the anchor's points.
     """
 
     def __init__(
@@ -131,6 +133,7 @@ class FrameRenderer:
         self._raster = self._make_raster(self.worlds)
         self._noise_seed = noise_seed
         self._salt = torch.tensor(salts(self.worlds)).to(self._device) ^ noise_seed
+        self._still = torch.tensor([not w.objects for w in self.worlds]).to(self._device)
         self._references: dict[int, References] = {}  # by the longer side of what is drawn
         self._captured: dict[int, CapturedCalls] = {}  # likewise
 
@@ -165,15 +168,15 @@ class FrameRenderer:
         """
         targets, memory, completed = self._targets(views)
         clean = self._network.sample(targets, memory, steps=self._steps)
-        covered = views.index >= 0
+        shown = shown_anchor(views.depth_z, completed)
         # Where no anchor point is seen, what references measured beats what the network guesses.
         depth_z = torch.where(completed > 0, completed, decode_depth(clean[:, 3:]))
         generated = torch.full_like(views.provenance, int(Provenance.GENERATED))
         return (
             decode_rgb(clean[:, :3]),
             depth_z,
-            views.instance.clamp(min=0),
-            views.provenance.where(covered, generated),
+            views.instance.where(shown, 0),
+            views.provenance.where(shown, generated),
         )
 
     def _targets(self, views: Views) -> tuple[Targets, KeysValues | None, Tensor]:
@@ -188,11 +191,12 @@ class FrameRenderer:
             from worldfm_gym.frame_model.conditioning import complete_depth, warp_references
             from worldfm_gym.frame_model.noise import anchored_noise
         cameras = (views.c2w, views.intrinsics)
-        noise = anchored_noise(views.index, *cameras, self._salt[views.scene])
+        salt = self._salt[views.scene]
         size = (views.depth_z.shape[1], views.depth_z.shape[2])
         references = self._references_for(max(size))
         if not references.slots:
             warped, confidence = _nothing_warped(views.depth_z)
+            noise = anchored_noise(views.index, *cameras, salt)
             empty = views.c2w[:, :0, 0]  # [B, 0]
             conditioning = conditioning_channels(
                 views.rgb,
@@ -211,11 +215,14 @@ class FrameRenderer:
         memory, slots, images = references.locate(chosen)
         ref_size = (images.depth_z.shape[-2], images.depth_z.shape[-1])
         relative = relative_projection(*cameras, size, images.c2w, images.intrinsics, ref_size)
-        completed = complete_depth(views.depth_z, *cameras, images)
+        still = self._still[views.scene]
+        completed = complete_depth(views.depth_z, *cameras, images, still=still)
+        shown = shown_anchor(views.depth_z, completed)
+        noise = anchored_noise(views.index.where(shown, -1), *cameras, salt)
         warped, confidence = warp_references(completed, *cameras, images)
         conditioning = conditioning_channels(
             views.rgb,
-            views.depth_z,
+            views.depth_z * shown,
             completed_depth_z=completed,
             warped_rgb=warped,
             confidence=confidence,
@@ -234,6 +241,7 @@ class FrameRenderer:
         for references in self._references.values():
             references.replace_world(scene, world)
         self._salt[scene] = salts([world])[0] ^ self._noise_seed
+        self._still[scene] = not world.objects
         self._raster, self.worlds = raster, worlds
 
     def _finished(self, picture: Tensor) -> Tensor | NDArray[Any]:
@@ -254,7 +262,7 @@ class FrameRenderer:
         if longer not in self._captured:
             self._captured[longer] = CapturedCalls(lambda *parts: self.draw(Views(*parts)))
         parts = (getattr(views, f.name) for f in fields(Views))
-        drawn = self._captured[longer](*parts, held=[self._salt, *references.held()])
+        drawn = self._captured[longer](*parts, held=[self._salt, self._still, *references.held()])
         rgb, depth_z, instance, provenance = (picture[:given] for picture in drawn)
         return rgb, depth_z, instance, provenance
 

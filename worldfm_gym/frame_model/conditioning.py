@@ -26,6 +26,9 @@ _TRANSLATION_PER_M = 1 / 3  # keeps projections of rooms near the size of rotati
 _NEAR_M, _FAR_M = 0.05, 1e9  # references' points are used from here on; no point is farther
 _FAR_KEY = int(np.float32(_FAR_M).view(np.int32))
 _SAME_SURFACE = 0.03  # relative difference of depth up to which two views see one surface
+# The anchor is seen through where references know something at less than this share of its depth,
+# in this many of a pixel's 3×3 neighbors and itself: not for the rim that splats add to things.
+_CLEARLY_NEARER, _LEAST_AROUND = 0.85, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,15 +97,25 @@ def relative_pose(to_c2w: Tensor, from_c2w: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def complete_depth(
-    depth_z: Tensor, c2w: Tensor, intrinsics: Tensor, references: PosedImages
+    depth_z: Tensor,
+    c2w: Tensor,
+    intrinsics: Tensor,
+    references: PosedImages,
+    *,
+    still: Tensor | None = None,
 ) -> Tensor:
-    """The anchor's depth, and where it has none the nearest surface that a reference knows.
+    """The anchor's depth, or that of the nearest surface that a reference knows.
+
+    The references' counts where the anchor has none, and where the anchor is seen through: where it
+    lacks a near surface and shows a far one behind it.
 
     Args:
         depth_z: The anchor's depth in the target view, float32 [B, H, W]; 0 = uncovered.
         c2w: Target cameras, float32 [B, 4, 4].
         intrinsics: Target lenses, float32 [B, 4].
         references: R images for each target, leading dimensions [B, R].
+        still: Views of scenes in which nothing moves, bool [B]; all by default. Elsewhere a
+            reference may know a thing where it no longer is, and the anchor counts.
 
     Returns:
         float32 [B, H, W]; 0 where neither knows.
@@ -132,7 +145,27 @@ def complete_depth(
         far = torch.where(inside.flatten(1), key, nearest.new_full((), _FAR_KEY))
         nearest = nearest.scatter_reduce(1, pixel, far, "amin")
     known = nearest.view(torch.float32).view_as(depth_z)
-    return torch.where(depth_z > 0, depth_z, torch.where(known < _FAR_M, known, 0.0))
+    covered = depth_z > 0
+    nearer = covered & (known < _CLEARLY_NEARER * depth_z)
+    if still is not None:
+        nearer &= still[:, None, None]
+    around = 9 * F.avg_pool2d(nearer[:, None].float(), 3, stride=1, padding=1)[:, 0]
+    seen_through = nearer & (around > _LEAST_AROUND - 0.5)
+    known = torch.where(known < _FAR_M, known, 0.0)
+    return torch.where(covered & ~seen_through, depth_z, known)
+
+
+def shown_anchor(depth_z: Tensor, completed_depth_z: Tensor) -> Tensor:
+    """Where the anchor is what a view shows: it covers the pixel and isn't seen through.
+
+    Args:
+        depth_z: The anchor's depth, float32 [B, H, W]; 0 = uncovered.
+        completed_depth_z: From `complete_depth`, float32 [B, H, W].
+
+    Returns:
+        bool [B, H, W].
+    """
+    return (depth_z > 0) & (completed_depth_z == depth_z)
 
 
 def warp_references(
@@ -198,7 +231,7 @@ def conditioning_channels(
 
     Args:
         anchor_rgb: uint8 [B, H, W, 3].
-        anchor_depth_z: float32 [B, H, W]; 0 = uncovered.
+        anchor_depth_z: float32 [B, H, W]; 0 where uncovered or seen through.
         completed_depth_z: float32 [B, H, W], from `complete_depth`; 0 = unknown.
         warped_rgb: float32 [B, 3, H, W], from `warp_references`.
         confidence: float32 [B, 1, H, W].

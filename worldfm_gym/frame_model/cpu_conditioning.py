@@ -19,19 +19,27 @@ _SAME_SURFACE, _LEVELS = np.float32(0.03), np.float32(127.5)
 _MIX1, _MIX2, _STEP = np.uint32(0x7FEB352D), np.uint32(0x846CA68B), 0x9E3779B9
 _WORD = 0xFFFFFFFF
 _FAR = np.float32(1e9)  # no point is farther
+_CLEARLY_NEARER, _LEAST_AROUND = np.float32(0.85), 4
 
 
 def complete_depth(
-    depth_z: Tensor, c2w: Tensor, intrinsics: Tensor, references: PosedImages
+    depth_z: Tensor,
+    c2w: Tensor,
+    intrinsics: Tensor,
+    references: PosedImages,
+    *,
+    still: Tensor | None = None,
 ) -> Tensor:
     """The compiled `worldfm_gym.frame_model.conditioning.complete_depth`, for CPU tensors."""
     if references.depth_z.shape[1] == 0:
         return depth_z
     rotation, translation = relative_pose(c2w[:, None], references.c2w)
     out = torch.empty_like(depth_z)
+    if still is None:
+        still = torch.ones(len(depth_z), dtype=torch.bool)
     _complete_views(
         depth_z.numpy(), intrinsics.numpy(), rotation.numpy(), translation.numpy(),
-        references.depth_z.numpy(), references.intrinsics.numpy(), out.numpy(),
+        references.depth_z.numpy(), references.intrinsics.numpy(), still.numpy(), out.numpy(),
     )  # fmt: skip
     return out
 
@@ -66,15 +74,18 @@ def anchored_noise(index: Tensor, c2w: Tensor, intrinsics: Tensor, salt: Tensor)
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def _complete_views(
     depth_z: Any, lens: Any, rotation: Any, translation: Any, ref_depth_z: Any, ref_lens: Any,
-    out: Any,
+    still: Any, out: Any,
 ) -> None:  # fmt: skip
-    """Depth [B, H, W], and where it is 0 the nearest point of R references, to [B, H, W]."""
+    """Depth [B, H, W], or that of the nearest point of R references, to [B, H, W]."""
     batch, height, width = depth_z.shape
+    nearer = np.zeros((height + 2, width + 2), np.bool_)  # with a border
     for b in range(batch):
         nearest = out[b]
+        share = _CLEARLY_NEARER if still[b] else _ZERO
         for y in range(height):
-            for x in range(width):  # 0 where no point can be nearer
-                nearest[y, x] = _ZERO if depth_z[b, y, x] > _ZERO else _FAR
+            for x in range(width):  # only points nearer than this count
+                depth = depth_z[b, y, x]
+                nearest[y, x] = share * depth if depth > _ZERO else _FAR
         for r in range(ref_depth_z.shape[1]):
             _splat_points(
                 ref_depth_z[b, r], ref_lens[b, r], rotation[b, r], translation[b, r], lens[b],
@@ -82,10 +93,27 @@ def _complete_views(
             )  # fmt: skip
         for y in range(height):
             for x in range(width):
-                if nearest[y, x] == _ZERO:
-                    nearest[y, x] = depth_z[b, y, x]
+                depth = depth_z[b, y, x]
+                nearer[y + 1, x + 1] = depth > _ZERO and nearest[y, x] < share * depth
+        for y in range(height):
+            for x in range(width):
+                depth = depth_z[b, y, x]
+                if depth > _ZERO and not _among_others(nearer, y, x):
+                    nearest[y, x] = depth
                 elif nearest[y, x] >= _FAR:
                     nearest[y, x] = _ZERO
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _among_others(flags: Any, y: int, x: int) -> Any:
+    """Whether pixel (y, x) of flags with a border is set, and enough of those around it are."""
+    if not flags[y + 1, x + 1]:
+        return False
+    count = 0
+    for i in range(3):
+        for j in range(3):
+            count += 1 if flags[y + i, x + j] else 0
+    return count >= _LEAST_AROUND
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")

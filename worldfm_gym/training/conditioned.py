@@ -15,6 +15,7 @@ from worldfm_gym.frame_model.conditioning import (
     encode_rgb,
     reference_channels,
     relative_projection,
+    shown_anchor,
     warp_references,
 )
 from worldfm_gym.frame_model.network import FrameDiT, KeysValues
@@ -30,10 +31,10 @@ class ConditionedViews:
     Attributes:
         truth: Clean rgb in [−1, 1] and depth code, float32 [B, 4, H, W].
         known: Whether the truth's depth is known, float32 [B, 1, H, W].
-        covered: Whether the anchor covers the pixel, float32 [B, 1, H, W].
+        covered: Whether the anchor covers the pixel and isn't seen through, float32 [B, 1, H, W].
         noise: Anchored noise, float32 [B, 4, H, W].
         conditioning: From `conditioning_channels`, float32 [B, 9, H, W].
-        index: Anchor point seen, int32 [B, H, W]; −1 where uncovered.
+        index: Anchor point seen, int32 [B, H, W]; −1 where there is none.
         c2w: Target cameras, float32 [B, 4, 4].
         intrinsics: Target lenses, float32 [B, 4].
         references: From `reference_channels`, float32 [G · R, 5, h, w]; None without references.
@@ -94,6 +95,8 @@ def prepare(batch: Batch, *, anchor_kept: Tensor | None = None) -> ConditionedVi
         )
     )
     completed = complete_depth(depth_z, c2w, intrinsics, shared)
+    shown = shown_anchor(depth_z, completed)
+    depth_z, index = depth_z * shown, index.where(shown, -1)
     warped, confidence = warp_references(completed, c2w, intrinsics, shared)
     truth_rgb, truth_depth_z = target.rgb.flatten(0, 1), target.depth_z.flatten(0, 1)
     salt = batch.salt.repeat_interleave(targets_per_group)

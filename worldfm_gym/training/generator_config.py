@@ -38,11 +38,11 @@ class GeneratorConfig:
     """Views of each place."""
     targets: int = 4
     """Targets in a group; the other views of the place may be its references."""
-    reference_shares: tuple[float, ...] = (0.08, 0.17, 0.45, 0.18, 0.12)
+    reference_shares: tuple[float, ...] = (0.15, 0.17, 0.4, 0.17, 0.11)
     """Share of the batches with 0, 1, … references."""
     spacing_m: tuple[float, float] = (0.05, 0.1)
     """Range of the anchors' sampling distance; large halls get up to 1.5 times as much."""
-    complete_share: float = 0.2
+    complete_share: float = 0.3
     """Share of the worlds whose anchor is complete and exact."""
     masked_share: float = 0.3
     """Share of the samples that lose blocks of their anchor raster."""

@@ -16,6 +16,7 @@ from worldfm_gym.frame_model.conditioning import (
     encode_depth,
     encode_rgb,
     relative_projection,
+    shown_anchor,
     warp_references,
 )
 
@@ -79,14 +80,28 @@ def test_an_uncovered_wall_is_completed_to_its_depth() -> None:
     assert (completed[..., :3] == 0).all()
 
 
-def test_covered_pixels_keep_the_depth_of_the_anchor() -> None:
+def test_what_the_anchor_knows_counts_unless_a_reference_saw_something_before_it() -> None:
     wall, c2w, lens, references = plane(0.25)
     anchor = 0 * wall
-    anchor[:, 8:16, 8:24], anchor[:, 16:24, 8:24] = 5, 1  # behind the wall, and before it
+    # About as far as the wall, clearly behind it, before it.
+    anchor[:, 4:8, 8:24], anchor[:, 8:16, 8:24], anchor[:, 16:24, 8:24] = 2.2, 5, 1
     completed = complete_depth(anchor, c2w, lens, references)
-    covered = anchor > 0
-    assert torch.equal(completed[covered], anchor[covered])
-    assert (completed[..., 4:][~covered[..., 4:]] == 2).all()
+    expected = torch.where((anchor == 2.2) | (anchor == 1), anchor, 2)
+    assert torch.equal(completed[..., 4:], expected[..., 4:])
+    assert torch.equal(shown_anchor(anchor, completed), (anchor == 2.2) | (anchor == 1))
+    moving = complete_depth(anchor, c2w, lens, references, still=torch.tensor([False]))
+    assert torch.equal(moving[anchor > 0], anchor[anchor > 0])
+
+
+def test_the_rim_that_splats_add_to_a_thing_hides_nothing() -> None:
+    _, c2w, lens, _ = plane(0.0)
+    board = torch.zeros(1, 1, 32, 32)
+    board[..., 10:20] = 1  # as splats, columns 10 to 20
+    references = blank(board, c2w[:, None], lens[:, None])
+    known = torch.where(board[0] > 0, 1.0, 3.0)
+    assert torch.equal(complete_depth(known, c2w, lens, references), known)
+    unknown = torch.full_like(known, 3.0)
+    assert (complete_depth(unknown, c2w, lens, references)[..., 10:20] == 1).all()
 
 
 @pytest.mark.parametrize("order", [[0, 1], [1, 0]])

@@ -103,11 +103,29 @@ def test_completes_depth_as_torch_does(uncovered: float) -> None:
     references.depth_z[1, 0, 20:40] = 0
     references.c2w[1, 1, :3, :3] *= -1  # looks the other way: all of it is behind the target
     views = (depth_z, c2w, lens, references)
-    ours, theirs = cpu_conditioning.complete_depth(*views), conditioning.complete_depth(*views)
+    moving = torch.zeros(2, dtype=torch.bool)
+    ours = cpu_conditioning.complete_depth(*views, still=moving)
+    theirs = conditioning.complete_depth(*views, still=moving)
     assert (theirs > 0).sum() > (depth_z > 0).sum() + 100
     # A point on the border between two pixels may fall to either side.
     assert ((ours - theirs).abs() > 1e-3).float().mean() < 0.002
     assert torch.equal(ours[depth_z > 0], depth_z[depth_z > 0])
+
+
+def test_sees_through_the_anchor_as_torch_does() -> None:
+    depth_z, c2w, lens, references = two_views(64)
+    depth_z = depth_z.clone()
+    depth_z[:, 20:50, 10:40] *= 1.5
+    depth_z[:, ::9, ::7] *= 1.3  # single pixels stay
+    still = torch.tensor([True, False])
+    views = (depth_z, c2w, lens, references)
+    ours = cpu_conditioning.complete_depth(*views, still=still)
+    theirs = conditioning.complete_depth(*views, still=still)
+    shown = conditioning.shown_anchor(depth_z, theirs)
+    covered = depth_z > 0
+    assert 500 < (covered & ~shown)[0].sum() < 1100
+    assert torch.equal(shown[1], covered[1])
+    assert ((ours - theirs).abs() > 1e-3).float().mean() < 0.004
 
 
 def test_completed_depth_without_references_is_the_anchors() -> None:
