@@ -4,6 +4,9 @@ Points are grouped into cells: those of one rigid body (the background or one ob
 of space and one of seven facings, so that a cell is a patch that can be culled whole. Level 0 of a
 cell holds its points; each next level merges them on a voxel grid twice as coarse, so that a
 distant cell is drawn with fewer, larger, averaged splats and its texture does not alias.
+
+Observed and generated points never share a cell, and the splats of observed points come first:
+they are the same, in the same places, whatever points a world was grown by.
 """
 
 from __future__ import annotations
@@ -52,7 +55,8 @@ class SplatPyramid:
         group_start: Cells of group g are ``group_start[g]:group_start[g + 1]``; a group holds the
             cells of one body in a cube of GROUP³ cell cubes, int32 [G + 1].
         group_sphere: Bounding spheres of the groups at rest, float32 [G, 4].
-        spacing_m: Sampling distance of level 0; level l has spacing_m · 2**l.
+        spacing_m: Sampling distance of level 0, by observed points where there are any; level l has
+            spacing_m · 2**l.
         inverse_rest: World-to-object transforms at rest of the K objects, float64 [K, 4, 4].
     """
 
@@ -88,12 +92,14 @@ def build_pyramid(anchor: Anchor, objects: Sequence[WorldObject] = ()) -> SplatP
     """
     if len(anchor) >= 1 << _INDEX_BITS:
         raise AnchorError(f"an anchor to draw can have up to 2**26 points, got {len(anchor):,}")
-    spacing = 2.0 * float(np.median(anchor.radius))
+    observed = ~anchor.generated
+    spacing = 2.0 * float(np.median(anchor.radius[observed] if observed.any() else anchor.radius))
     body_of = _body_lookup(anchor.instance, objects)
     voxel, key = _voxels_and_keys(
         anchor.points,
         anchor.normals,
         anchor.instance,
+        anchor.generated,
         body_of,
         np.float32(1 / spacing),
     )
@@ -159,19 +165,34 @@ def _body_lookup(instance: NDArray[np.int32], objects: Sequence[WorldObject]) ->
 
 
 @numba.njit(cache=True, nogil=True)
-def _voxels_and_keys(points: Any, normals: Any, instance: Any, body_of: Any, per_metre: Any) -> Any:
-    """Packed voxel in its cube, and sort key by group, cube and facing, of each point."""
+def _voxels_and_keys(
+    points: Any, normals: Any, instance: Any, generated: Any, body_of: Any, per_metre: Any
+) -> Any:
+    """Packed voxel in its cube, and sort key by provenance, group, cube and facing, of each point.
+
+    Observed points and generated ones have a grid of their own, each from its lowest corner.
+    """
     voxel = np.empty(len(points), np.int32)
     key = np.empty(len(points), np.int64)
-    low, high = points[0].copy(), points[0].copy()
+    low = np.full((2, 3), np.inf, np.float32)
+    high = np.full((2, 3), -np.inf, np.float32)
     for i in range(len(points)):
+        g = np.int64(generated[i])
         for a in range(3):
-            low[a], high[a] = min(low[a], points[i, a]), max(high[a], points[i, a])
-    extent = ((high - low) * per_metre).astype(np.int64) // (CELL * GROUP) + 1
+            low[g, a], high[g, a] = min(low[g, a], points[i, a]), max(high[g, a], points[i, a])
+    extent = np.zeros((2, 3), np.int64)
+    for g in range(2):
+        for a in range(3):
+            if low[g, a] <= high[g, a]:
+                cubes = np.int64((high[g, a] - low[g, a]) * per_metre) // CELL
+                extent[g, a] = cubes // GROUP + 1
+    bodies = np.int64(body_of.max()) + 1
+    first_generated = bodies * extent[0, 0] * extent[0, 1] * extent[0, 2]
     for i in range(len(points)):
-        x = np.int64((points[i, 0] - low[0]) * per_metre)
-        y = np.int64((points[i, 1] - low[1]) * per_metre)
-        z = np.int64((points[i, 2] - low[2]) * per_metre)
+        g = np.int64(generated[i])
+        x = np.int64((points[i, 0] - low[g, 0]) * per_metre)
+        y = np.int64((points[i, 1] - low[g, 1]) * per_metre)
+        z = np.int64((points[i, 2] - low[g, 2]) * per_metre)
         voxel[i] = ((z % CELL) << 8) | ((y % CELL) << 4) | (x % CELL)
         nx, ny, nz = normals[i, 0], normals[i, 1], normals[i, 2]
         ax, ay, az = abs(nx), abs(ny), abs(nz)
@@ -183,9 +204,11 @@ def _voxels_and_keys(points: Any, normals: Any, instance: Any, body_of: Any, per
             facing = 2 + (ny > 0)
         else:
             facing = 4 + (nz > 0)
-        body = np.int64(body_of[instance[i]] if instance[i] > 0 else 0)
+        group = np.int64(body_of[instance[i]] if instance[i] > 0 else 0)
         x, y, z = x // CELL, y // CELL, z // CELL
-        group = ((body * extent[2] + z // GROUP) * extent[1] + y // GROUP) * extent[0] + x // GROUP
+        for a, at in ((2, z), (1, y), (0, x)):
+            group = group * extent[g, a] + at // GROUP
+        group += first_generated * g
         cube = ((z % GROUP) * GROUP + y % GROUP) * GROUP + x % GROUP
         key[i] = group * _CELLS_PER_GROUP + cube * 7 + facing
     return voxel, key
