@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -38,13 +38,22 @@ def read_color(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
         SourceError: If the file is missing, no image, cut off, of more than 120 megapixels, or
             holds depth rather than color.
     """
-    with _opened(Path(path)) as image:
-        if image.mode not in _COLOR_MODES:
-            raise SourceError(
-                f"{path} holds {image.mode} values, which is depth rather than color: "
-                "are the color and the depth image swapped?"
-            )
+    with opened(Path(path)) as image:
+        check_color(image, path)
         return np.array(image.convert("RGB"))
+
+
+def check_color(image: Image.Image, path: str | os.PathLike[str]) -> None:
+    """Check that an image holds color.
+
+    Raises:
+        SourceError: If it holds one deep value per pixel, as depth images do.
+    """
+    if image.mode not in _COLOR_MODES:
+        raise SourceError(
+            f"{path} holds {image.mode} values, which is depth rather than color: are the color "
+            "and the depth image swapped? A 16-bit gray photo must be converted to 8 bits first"
+        )
 
 
 def read_depth(path: str | os.PathLike[str], *, unit_m: float | None = None) -> NDArray[np.float32]:
@@ -74,7 +83,7 @@ def read_depth_units(path: str | os.PathLike[str]) -> NDArray[Any]:
     source = Path(path)
     if source.suffix == ".npy":
         return _read_npy(source)
-    with _opened(source) as image:
+    with opened(source) as image:
         if image.mode not in _DEPTH_MODES:
             raise SourceError(
                 f"{path} is an 8-bit {image.mode} image, which is too coarse for depth: "
@@ -136,8 +145,18 @@ def check_same_size(rgb: NDArray[np.uint8], depth_z: NDArray[np.float32], *, nam
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
-    """The image at `path`, its size checked before a pixel is decoded."""
+def opened(
+    path: Path, *, before_decoding: Callable[[Image.Image], None] | None = None
+) -> Iterator[Image.Image]:
+    """The decoded image at `path`, its size checked before a pixel is.
+
+    Args:
+        path: Any file.
+        before_decoding: Called with the image when only its header has been read.
+
+    Raises:
+        SourceError: If the file is missing, no image, cut off, or of more than 120 megapixels.
+    """
     if not path.is_file():
         raise SourceError(f"there is no image file {path}")
     try:
@@ -157,6 +176,8 @@ def _opened(path: Path) -> Iterator[Image.Image]:
                 f"{path} declares {image.width}×{image.height} pixels, more than "
                 f"{MAX_PIXELS / 1e6:.0f} megapixels: resize it"
             )
+        if before_decoding is not None:
+            before_decoding(image)
         try:
             image.load()
         except (OSError, SyntaxError, ValueError) as error:
