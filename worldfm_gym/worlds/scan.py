@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +12,16 @@ import numpy as np
 from worldfm_gym.errors import SourceError
 from worldfm_gym.navigation import AgentBody
 from worldfm_gym.worlds.assembly import world_from_frames
-from worldfm_gym.worlds.fusion import PosedFrame, fuse, reference_of_frame, spread_out
+from worldfm_gym.worlds.consistency import Agreement
+from worldfm_gym.worlds.fusion import fuse, reference_of_frame, spread_out
+from worldfm_gym.worlds.reference_choice import best_cover
 from worldfm_gym.worlds.scan_formats import (
     ScanFrame,
     read_scan_json,
     read_transforms_json,
     read_tum_folder,
 )
-from worldfm_gym.worlds.world import Reference, World
+from worldfm_gym.worlds.world import World
 
 
 def is_scan(path: Path) -> bool:
@@ -47,7 +49,7 @@ def world_from_scan(
             TUM recording (rgb.txt, depth.txt, groundtruth.txt).
         body: The agent to walk with.
         spacing_m: Sampling distance of the anchor in metres; None chooses by the pixels' size.
-        references: How many frames to remember, spread over the recording.
+        references: How many frames to remember: those that together show the surfaces best.
         max_frames: Of longer recordings, so many frames are used, spread over the recording.
         depth_unit_m: Metres per stored unit of depth, for transforms.json.
         scale: Metres per unit of position, for transforms.json.
@@ -93,25 +95,19 @@ def world_from_scan_frames(
         body: The agent to walk with.
         source: Record of where the world comes from.
         spacing_m: Sampling distance of the anchor in metres; None chooses by the pixels' size.
-        references: How many frames to remember, spread over the recording.
+        references: How many frames to remember: those that together show the surfaces best.
 
     Raises:
         SourceError: If a frame is unusable; the message names it.
     """
-    remembered = spread_out(np.stack([f.camera.c2w for f in frames]), references)
-    kept: dict[int, Reference] = {}
-
-    def loaded() -> Iterator[PosedFrame]:
-        for index, scan_frame in enumerate(frames):
-            frame = scan_frame.load()
-            if index in remembered:
-                kept[index] = reference_of_frame(frame)
-            yield frame
-
-    anchor = fuse(loaded(), spacing_m=spacing_m)
+    anchor = fuse((frame.load() for frame in frames), spacing_m=spacing_m)
+    agreement = Agreement(anchor)
+    for frame in frames:  # read again: all pixels of a long recording may not fit into memory
+        agreement.add(frame.load())
+    remembered = best_cover(agreement.qualities, references)
     return world_from_frames(
-        anchor,
-        [kept[i] for i in remembered],
+        agreement.anchor(),
+        [reference_of_frame(frames[i].load()) for i in remembered],
         [f.camera for f in frames],
         body=body,
         source={**source, "frames": len(frames)},
