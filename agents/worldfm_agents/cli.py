@@ -178,15 +178,16 @@ class Warmup:
 
 @dataclass(kw_only=True)
 class Train:
-    """Train a frame model in three stages: prior, control, distill.
+    """Train a frame model in three stages, prior, control, distill; or the depth estimator, depth.
 
     Each stage has its own options: worldfm-gym train control --help
     """
 
     stage: Annotated[
-        tyro.conf.Positional[Literal["prior", "control", "distill"]], tyro.conf.arg(metavar="STAGE")
+        tyro.conf.Positional[Literal["prior", "control", "distill", "depth"]],
+        tyro.conf.arg(metavar="STAGE"),
     ]
-    """prior, control or distill."""
+    """prior, control, distill or depth."""
 
     def run(self) -> None:
         """Never called: `main` hands the whole line to `run_train_command`."""
@@ -218,6 +219,8 @@ class Evaluate:
     """References that each view draws on at most."""
     scan: Annotated[Path | None, _PATH] = None
     """Evaluate on frames left out of worlds built from this scan, instead of procedural worlds."""
+    every: Annotated[int | None, _NUMBER] = None
+    """With --scan: build one world of every so manieth frame and draw the frames left out."""
     device: str = "auto"
     """cpu or cuda; auto takes a GPU if there is one."""
     workers: Annotated[int | None, _NUMBER] = None

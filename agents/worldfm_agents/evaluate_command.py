@@ -66,7 +66,9 @@ def _views(command: Evaluate) -> EvaluationViews:
     if command.scan is not None:
         from worldfm_gym.training.evaluation_scan import scan_views
 
-        return scan_views(command.scan, size=command.size)
+        return scan_views(command.scan, size=command.size, every=command.every)
+    if command.every is not None:
+        raise ConfigError("--every is about the frames of a scan: give it with --scan")
     from worldfm_gym.training.evaluation_views import procedural_views
 
     return procedural_views(

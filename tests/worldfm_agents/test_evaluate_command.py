@@ -67,6 +67,7 @@ def test_evaluate_prints_and_writes_everything(model_file, tmp_path, capsys):
         (["--teacher-steps", "0"], "--teacher-steps must be 1 or more"),
         (["--student", "no_such_model"], "no frame model 'no_such_model'"),
         (["--scan", "no_such_scan"], "no_such_scan"),
+        (["--every", "2"], "give it with --scan"),
     ],
 )
 def test_unusable_arguments_are_one_line(arguments, words, model_file, tmp_path, capsys):

@@ -2,19 +2,20 @@
 
 The frames are dealt into groups in turn, and each group is left out of one world, whose anchor then
 covers most of what it shows. Other worlds are built from one frame alone, as from a photo: what the
-rest of the frames shows beside it is left to invention.
+rest of the frames shows beside it is left to invention. Or one world is built from every nth frame,
+and all others are its views.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from worldfm_gym.camera import Camera, invert_rigid
-from worldfm_gym.errors import SourceError
+from worldfm_gym.errors import ConfigError, SourceError
 from worldfm_gym.frame_model.reference_images import load_references
 from worldfm_gym.navigation import AgentBody
 from worldfm_gym.training.evaluation_views import EvaluationViews
@@ -26,7 +27,11 @@ GROUPS = 4
 
 
 def scan_views(
-    path: str | os.PathLike[str], *, size: int = 128, max_frames: int = 60
+    path: str | os.PathLike[str],
+    *,
+    size: int = 128,
+    max_frames: int = 60,
+    every: int | None = None,
 ) -> EvaluationViews:
     """Views of worlds made of parts of a scan, without neighbors: its depth is a sensor's.
 
@@ -34,10 +39,15 @@ def scan_views(
         path: As for `worldfm_gym.make_world`: a scan.json, a transforms.json or their folder.
         size: Longer side of the views in pixels; the shorter becomes the nearest multiple of 8.
         max_frames: Of longer scans so many frames are used, evenly spread.
+        every: Build one world from every so manieth frame, 2 or more, and draw the others; None
+            deals the frames into groups and single frames.
 
     Raises:
         SourceError: If the scan can't be read, has too few frames, or frames of several sizes.
+        ConfigError: If `every` is below 2.
     """
+    if every is not None and every < 2:
+        raise ConfigError(f"every must be 2 or more, to leave frames out, got {every}")
     source = Path(path)
     _, frames = read_scan(source)
     if len(frames) < 2 * GROUPS:
@@ -50,13 +60,10 @@ def scan_views(
     if len({(f.camera.width, f.camera.height) for f in frames}) > 1:
         raise SourceError(f"{source} has frames of several sizes: evaluate one size at a time")
     name = source.resolve().name if source.is_dir() else source.resolve().parent.name
-    parts = []
-    for group in range(GROUPS):
-        built = [f for i, f in enumerate(frames) if i % GROUPS != group]
-        parts.append(_left_out_views(built, frames[group::GROUPS], f"{name}, most", size))
-    for alone in np.linspace(0, len(frames) - 1, GROUPS).round().astype(int):
-        others = [*frames[:alone], *frames[alone + 1 :]]
-        parts.append(_left_out_views([frames[alone]], others, f"{name}, one frame", size))
+    parts = [
+        _left_out_views(built, left_out, f"{name}, {what}", size)
+        for built, left_out, what in (_dealt(frames) if every is None else _thinned(frames, every))
+    ]
     return EvaluationViews(
         name=f"scan {name}",
         worlds=[part.worlds[0] for part in parts],
@@ -70,6 +77,25 @@ def scan_views(
         rgb=np.concatenate([part.rgb for part in parts]),
         depth_z=np.concatenate([part.depth_z for part in parts]),
     )
+
+
+_Deal = tuple[list[ScanFrame], list[ScanFrame], str]
+"""Frames to build a world from, frames to draw, and what to call the world."""
+
+
+def _dealt(frames: Sequence[ScanFrame]) -> Iterator[_Deal]:
+    """Worlds without one group of frames, and worlds of one frame."""
+    for group in range(GROUPS):
+        built = [f for i, f in enumerate(frames) if i % GROUPS != group]
+        yield built, list(frames[group::GROUPS]), "most"
+    for alone in np.linspace(0, len(frames) - 1, GROUPS).round().astype(int):
+        yield [frames[alone]], [*frames[:alone], *frames[alone + 1 :]], "one frame"
+
+
+def _thinned(frames: Sequence[ScanFrame], every: int) -> Iterator[_Deal]:
+    """One world of every so manieth frame."""
+    left_out = [frame for i, frame in enumerate(frames) if i % every]
+    yield list(frames[::every]), left_out, f"every {every}"
 
 
 def _left_out_views(

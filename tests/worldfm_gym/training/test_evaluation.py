@@ -235,6 +235,18 @@ def test_scan_frames_left_out_are_where_the_world_shows_them(scan, model):
     assert "consistency |" not in markdown(result)
 
 
+def test_every_nth_frame_makes_one_world_and_the_others_are_its_views(scan):
+    views = scan_views(scan, size=64, every=3)
+    assert len(views.worlds) == 1
+    assert views.worlds[0].source["frames"] == 3
+    assert len(views) == 5
+    # Frames 1, 2, 4, 5, 7 of eight along a line, the first of which starts the world.
+    steps = np.linalg.norm(np.diff(views.cameras.position_world, axis=0), axis=-1)
+    np.testing.assert_allclose(steps / (0.15 / 7), [1, 2, 1, 2], rtol=1e-3)
+    with pytest.raises(ConfigError, match="every must be 2 or more"):
+        scan_views(scan, every=1)
+
+
 def test_a_scan_of_few_frames_is_refused(scan, tmp_path):
     record = json.loads((scan / "scan.json").read_text())
     record["frames"] = record["frames"][:7]
