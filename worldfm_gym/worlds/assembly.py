@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldfm_gym.anchor.cloud import Anchor
+from worldfm_gym.anchor.objects import WorldObject
 from worldfm_gym.camera import Camera, FloatArray, heading_c2w
 from worldfm_gym.errors import NavigationError
 from worldfm_gym.navigation import AgentBody, NavMap
+from worldfm_gym.reconstruction.instances import find_objects
 from worldfm_gym.worlds.floor import Floor, find_floor, upright_pose
 from worldfm_gym.worlds.foreground import foreground_floor
 from worldfm_gym.worlds.world import Reference, World
@@ -29,6 +31,8 @@ def world_from_frames(
     body: AgentBody,
     source: Mapping[str, Any],
     extend_floor: bool = False,
+    objects: bool = False,
+    floor: Floor | None = None,
 ) -> World:
     """Make a world of what cameras saw.
 
@@ -43,12 +47,15 @@ def world_from_frames(
         source: Record of where the world comes from.
         extend_floor: Whether to continue the floor to the foot of the first reference's camera,
             by points marked as generated; see `foreground_floor`.
+        objects: Whether to tell what stands on the floor as objects; see `find_objects`.
+        floor: Up and floor in the cameras' coordinates, if they are known.
     """
     c2w = np.stack([camera.c2w for camera in cameras]).astype(np.float64)
-    mean_up = -c2w[:, :3, 1].mean(axis=0)
-    if np.linalg.norm(mean_up) < 0.1:
-        mean_up = -c2w[0, :3, 1]
-    floor = find_floor(anchor, up=mean_up, below=c2w[:, :3, 3])
+    if floor is None:
+        mean_up = -c2w[:, :3, 1].mean(axis=0)
+        if np.linalg.norm(mean_up) < 0.1:
+            mean_up = -c2w[0, :3, 1]
+        floor = find_floor(anchor, up=mean_up, below=c2w[:, :3, 3])
     pose = upright_pose(floor, origin=c2w[0, :3, 3], forward=c2w[0, :3, 2])
     placed = [
         replace(
@@ -59,12 +66,16 @@ def world_from_frames(
         )
         for r in references
     ]
-    upright = moved(anchor, pose)
+    upright, found = moved(anchor, pose), list[WorldObject]()
+    if objects and floor.problem is None:
+        upright, found = find_objects(upright)
     if extend_floor and placed and floor.problem is None:
         foreground = foreground_floor(upright, placed[0], spacing_m=_FOREGROUND_SPACING_M)
         if foreground is not None:
             upright = Anchor.concatenate([upright, foreground])
-    return _walkable(upright, placed, floor, body=body, source=source, start_c2w=pose @ c2w[0])
+    return _walkable(
+        upright, placed, floor, found, body=body, source=source, start_c2w=pose @ c2w[0]
+    )
 
 
 def world_from_cloud(
@@ -79,7 +90,7 @@ def world_from_cloud(
         source: Record of where the world comes from.
     """
     return _walkable(
-        moved(anchor, upright_pose(floor)), [], floor, body=body, source=source, start_c2w=None
+        moved(anchor, upright_pose(floor)), [], floor, [], body=body, source=source, start_c2w=None
     )
 
 
@@ -115,6 +126,7 @@ def _walkable(
     anchor: Anchor,
     references: list[Reference],
     floor: Floor,
+    objects: list[WorldObject],
     *,
     body: AgentBody,
     source: Mapping[str, Any],
@@ -124,7 +136,7 @@ def _walkable(
     nav, problem = None, floor.problem
     if problem is None:
         try:
-            nav = NavMap.build(anchor, (), body=body, references=references)
+            nav = NavMap.build(anchor, objects, body=body, references=references)
         except NavigationError as error:
             problem = str(error)
     if start_c2w is None:
@@ -132,7 +144,7 @@ def _walkable(
     return World(
         anchor=anchor,
         references=references,
-        objects=[],
+        objects=objects,
         nav=nav,
         nav_problem=problem,
         start_c2w=np.asarray(start_c2w, np.float64),

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,7 +18,9 @@ _FOOT_RADIUS_M = 0.3  # whoever took the photo stood here
 _FLOOR_BAND_M = 0.02
 _CLEAR_M = 0.05  # a ray that ends so far behind a point has passed it
 _LOWEST_M = 0.15
-_NEIGHBORS = 64
+_NEIGHBORS = 16
+_FLOOR_SAMPLES = 20_000
+_HEIGHTS = 32
 
 
 def foreground_floor(anchor: Anchor, reference: Reference, *, spacing_m: float) -> Anchor | None:
@@ -30,25 +36,39 @@ def foreground_floor(anchor: Anchor, reference: Reference, *, spacing_m: float) 
         spacing_m: Sampling distance of the new points in metres.
 
     Returns:
-        The new points, colored like the nearest floor in view; None if there is nothing to fill.
+        The new points, colored like the nearest floor in view, or like the picture's lower edge
+        where no floor is; None if there is nothing to fill.
     """
-    from scipy.spatial import cKDTree
-
-    seen = (np.abs(anchor.points[:, 2]) < _FLOOR_BAND_M) & (anchor.normals[:, 2] > 0.9)
     ground = _ground_below(reference.camera, spacing_m)
     ground = ground[_column_is_clear(ground, reference)]
-    if len(ground) == 0 or not seen.any():
+    if len(ground) == 0:
         return None
-    nearest = cKDTree(anchor.points[seen, :2]).query(
-        ground[:, :2], k=np.arange(1, min(_NEIGHBORS, int(seen.sum())) + 1)
-    )[1]
     return Anchor.from_points(
         ground,
-        np.rint(anchor.colors[seen][nearest].mean(axis=1)),
+        _floor_colors(anchor, reference, ground),
         normals=np.tile([0.0, 0.0, 1.0], (len(ground), 1)),
         radius=spacing_m / 2,
         generated=np.ones(len(ground), np.bool_),
     )
+
+
+def _floor_colors(
+    anchor: Anchor, reference: Reference, ground: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Colors [N, 3] of the floor seen nearest to each point, or of the picture's lower edge."""
+    seen = np.flatnonzero(
+        (np.abs(anchor.points[:, 2]) < _FLOOR_BAND_M) & (anchor.normals[:, 2] > 0.9)
+    )
+    if len(seen) == 0:
+        rows = max(1, reference.rgb.shape[0] // 20)
+        return np.tile(reference.rgb[-rows:].mean(axis=(0, 1)), (len(ground), 1))
+    from scipy.spatial import cKDTree
+
+    seen = seen[:: -(-len(seen) // _FLOOR_SAMPLES)]
+    nearest = cKDTree(anchor.points[seen, :2]).query(
+        ground[:, :2], k=np.arange(1, min(_NEIGHBORS, len(seen)) + 1), workers=-1
+    )[1]
+    return np.asarray(np.rint(anchor.colors[seen][nearest].mean(axis=1)))
 
 
 def _ground_below(camera: Camera, spacing_m: float) -> NDArray[np.float64]:
@@ -68,14 +88,33 @@ def _column_is_clear(ground: NDArray[np.float64], reference: Reference) -> NDArr
     """Whether the camera saw something of the column above each point [N, 3], all of it empty."""
     camera = reference.camera
     eye = camera.position_world
-    heights = np.linspace(_LOWEST_M, max(_LOWEST_M, float(eye[2]) + 0.3), 32)
-    column = ground[:, None] + heights[:, None] * [0.0, 0.0, 1.0]  # [N, 32, 3]
-    pixels, depth_z = camera.project(column.reshape(-1, 3))
-    u, v = (np.floor(np.nan_to_num(pixels, posinf=-1, neginf=-1)).astype(np.int64)).T
-    inside = (depth_z > 0) & (u >= 0) & (u < camera.width) & (v >= 0) & (v < camera.height)
-    observed = np.zeros(len(u), np.float32)
-    observed[inside] = reference.depth[v[inside], u[inside]]
-    known = (observed > 0).reshape(len(ground), -1)
-    blocked = known & (observed <= depth_z + _CLEAR_M).reshape(len(ground), -1)
+    heights = np.linspace(_LOWEST_M, max(_LOWEST_M, float(eye[2]) + 0.3), _HEIGHTS)
+    known, blocked = _look_along_columns(
+        ground, heights, np.ascontiguousarray(reference.depth), camera.w2c, camera.intrinsics
+    )
     at_foot = np.linalg.norm((ground - eye)[:, :2], axis=-1) < _FOOT_RADIUS_M
-    return np.asarray((known.any(axis=1) | at_foot) & ~blocked.any(axis=1))
+    return np.asarray((known | at_foot) & ~blocked)
+
+
+@numba.njit(cache=True, nogil=True)
+def _look_along_columns(ground: Any, heights: Any, depth: Any, w2c: Any, intrinsics: Any) -> Any:
+    """Whether depth [H, W] is known, and ends short, at a height above each point [N, 3]."""
+    known = np.zeros(len(ground), np.bool_)
+    blocked = np.zeros(len(ground), np.bool_)
+    fx, fy, cx, cy = intrinsics
+    for n in range(len(ground)):
+        for h in range(len(heights)):
+            x, y, z = ground[n, 0], ground[n, 1], ground[n, 2] + heights[h]
+            along = w2c[2, 0] * x + w2c[2, 1] * y + w2c[2, 2] * z + w2c[2, 3]
+            if along <= 1e-6:
+                continue
+            right = w2c[0, 0] * x + w2c[0, 1] * y + w2c[0, 2] * z + w2c[0, 3]
+            down = w2c[1, 0] * x + w2c[1, 1] * y + w2c[1, 2] * z + w2c[1, 3]
+            u = math.floor(right / along * fx + cx)
+            v = math.floor(down / along * fy + cy)
+            if 0 <= u < depth.shape[1] and 0 <= v < depth.shape[0] and depth[v, u] > 0:
+                known[n] = True
+                if depth[v, u] <= along + _CLEAR_M:
+                    blocked[n] = True
+                    break
+    return known, blocked

@@ -51,16 +51,18 @@ def make_world(
     a world folder                          none
     scan.json, transforms.json, a folder    `spacing_m`, `references`, `max_frames`; for
     with one of them, a TUM RGB-D folder    transforms.json also `depth_unit_m`, `scale`
-    an image file                           `depth`, `K` or `fov_x_deg`, `depth_unit_m`,
-                                            `spacing_m`, `extend_floor`
-    a folder with photo.jpg, depth_mm.png   `spacing_m`, `extend_floor`
+    an image file                           `estimator`, `device`, `camera_height_m`, `panorama`,
+                                            `K` or `fov_x_deg`, `depth`, `depth_unit_m`,
+                                            `spacing_m`, `extend_floor`, `objects`, `expand`
+    a folder with photo.jpg, depth_mm.png   `spacing_m`, `extend_floor`, `objects`
     and meta.json
     .ply, .pcd, .obj, .glb, .gltf, .stl     `up`, `scale`, `spacing_m`
     ======================================  =====================================================
 
     Args:
         source: One of the above, or a `World`, which is returned as it is.
-        seed: Which world of a procedural kind; None draws one. It is recorded in `World.source`.
+        seed: Which world of a procedural kind, or how a photo's is expanded; None draws one. It is
+            recorded in `World.source`.
         body: The agent that the navigation map is for; None takes `AgentBody()`, or the one that
             a saved world has.
         **options: As in the table; see `world_from_scan`, `world_from_photo` and
@@ -85,11 +87,15 @@ def make_world(
     path = Path(source)
     if not path.exists():
         raise SourceError(f"{str(source)!r} is {_unknown(path, KINDS)}. {_accepted()}")
-    _no_seed(seed, str(path))
     if path.name == "world.json" or (path / "world.json").is_file():
+        _no_seed(seed, str(path))
         return _restored(load_world(path), options, body)
     maker = _maker_for(path)
     _check_options(maker, options, str(path))
+    if options.get("expand"):
+        options["seed"] = _drawn() if seed is None else seed
+    else:
+        _no_seed(seed, str(path))
     world: World = maker(path, body=body or AgentBody(), **options)
     return world
 
@@ -120,7 +126,7 @@ def _procedural(kind: str, seed: int | None, body: AgentBody, options: Mapping[s
     if not isinstance(references, int) or references < 0:
         raise SourceError(f"references must be a number of frames ≥ 0, got {references!r}")
     if seed is None:
-        seed = int(np.random.default_rng().integers(2**31))
+        seed = _drawn()
     scene = build_scene(kind, seed=seed, **own)
     anchor = anchor_from_scene(scene, spacing_m=spacing_m)
     objects = [replace(item) for item in scene.objects]
@@ -182,7 +188,7 @@ def _check_options(maker: Callable[..., World], options: Mapping[str, Any], sour
     known = [
         name
         for name, parameter in inspect.signature(maker).parameters.items()
-        if parameter.kind is parameter.KEYWORD_ONLY and name != "body"
+        if parameter.kind is parameter.KEYWORD_ONLY and name not in ("body", "seed")
     ]
     for name in options:
         if name not in known:
@@ -191,6 +197,11 @@ def _check_options(maker: Callable[..., World], options: Mapping[str, Any], sour
             raise SourceError(
                 f"{source} has no option {name!r}{meant}: it takes {', '.join(known)}"
             )
+
+
+def _drawn() -> int:
+    """A seed that nobody chose."""
+    return int(np.random.default_rng().integers(2**31))
 
 
 def _no_seed(seed: int | None, source: str) -> None:
@@ -218,7 +229,7 @@ def _accepted() -> str:
 
     return (
         f"Sources are {', '.join(repr(kind) for kind in KINDS)} (with seed=), a saved world's "
-        "folder, a scan (scan.json, transforms.json, or a TUM RGB-D folder), an image with "
-        "depth= and K= or fov_x_deg=, a photo folder (photo.jpg, depth_mm.png, meta.json), or "
+        "folder, a scan (scan.json, transforms.json, or a TUM RGB-D folder), a photo or "
+        "panorama (an image file), a photo folder (photo.jpg, depth_mm.png, meta.json), or "
         f"geometry ({', '.join(GEOMETRY_SUFFIXES)})"
     )
