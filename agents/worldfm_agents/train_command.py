@@ -1,4 +1,4 @@
-"""The command `worldfm-gym train`: options of the three stages, and what runs them."""
+"""The command `worldfm-gym train`: options of each stage, and what runs them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated
 import tyro
 
 from worldfm_gym.training.control import ControlOptions, train_control
+from worldfm_gym.training.depth_stage import DepthOptions, train_depth
 from worldfm_gym.training.distill import DistillOptions, train_distill
 from worldfm_gym.training.prior import PriorOptions, train_prior
 
@@ -15,6 +16,7 @@ _Options = (
     Annotated[PriorOptions, tyro.conf.subcommand("prior")]
     | Annotated[ControlOptions, tyro.conf.subcommand("control")]
     | Annotated[DistillOptions, tyro.conf.subcommand("distill")]
+    | Annotated[DepthOptions, tyro.conf.subcommand("depth")]
 )
 
 
@@ -29,10 +31,12 @@ def run_train_command(arguments: Sequence[str], *, program: str) -> None:
         _Options,
         prog=program,
         args=arguments,
-        description="Train a frame model: image prior, controllable frame model, distillation.",
+        description="Train a frame model (prior, control, distill) or the depth estimator (depth).",
         config=(tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagCreatePairsOff),
     )
-    if isinstance(options, DistillOptions):
+    if isinstance(options, DepthOptions):
+        train_depth(options)
+    elif isinstance(options, DistillOptions):
         train_distill(options)
     elif isinstance(options, ControlOptions):
         train_control(options)
