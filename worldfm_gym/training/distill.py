@@ -4,7 +4,9 @@ Yin et al. 2024, "One-step Diffusion with Distribution Matching Distillation". T
 are noised and denoised by two networks: the frozen teacher, which knows how real views look, and a
 fake score network, which keeps learning how the student's views look. The student moves along their
 difference. A regression on images that the teacher draws of the same noise keeps the student from
-forgetting some of them, and the truth counts where the anchor leaves little to invent.
+forgetting some of them, and the truth counts where the anchor leaves little to invent. As in Yin et
+al. 2024b a discriminator tells the student's images from true ones: the teacher of a few minutes is
+less sharp than the truth.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +33,7 @@ from worldfm_gym.training.conditioned import (
     prepare,
     salted,
 )
+from worldfm_gym.training.discriminator import AdversarialOptions, Adversary
 from worldfm_gym.training.learner import Arithmetic, Learner
 from worldfm_gym.training.loop import train
 from worldfm_gym.training.losses import LossOptions, matching_loss, reconstruction_loss
@@ -45,7 +48,7 @@ class MatchingOptions:
     """Weights and sizes of the distillation's parts."""
 
     matching: float = 1.0
-    """Weight of distribution matching."""
+    """Weight of distribution matching; 0 saves the fake score network."""
     matching_told: float = 0.3
     """What matching counts on pixels that the anchor or a warped reference shows."""
     matching_depth: float = 0.25
@@ -74,6 +77,7 @@ class MatchingOptions:
         default_factory=lambda: TimeOptions(pure_noise=0.0, second_step=0.0, shift=1.5)
     )
     """Noise levels at which distributions are compared."""
+    adversarial: AdversarialOptions = field(default_factory=AdversarialOptions)
 
     def __post_init__(self) -> None:
         for name in ("fake_updates", "teacher_steps", "pairs", "pair_refresh"):
@@ -119,7 +123,7 @@ class _Pair:
 
 
 class DistillStage:
-    """Student, teacher and fake score network."""
+    """Student, teacher, and what judges the student's images: fake score network, discriminator."""
 
     name: ClassVar[str] = "distill"
     preview_steps: ClassVar[Sequence[int]] = (1, 2)
@@ -146,22 +150,37 @@ class DistillStage:
             processes=processes,
         )
         faster = options.distill.fake_learning_rate * options.optimizer.learning_rate
-        self._fake = Learner(
-            copy_of_teacher(),
-            Denoiser,
-            options=replace(options.optimizer, learning_rate=faster),
-            arithmetic=arithmetic,
-            processes=processes,
-            averaged=False,
-        )
+        self._fake, self._adversary = None, None
+        if options.distill.matching > 0:
+            self._fake = Learner(
+                copy_of_teacher(),
+                Denoiser,
+                options=replace(options.optimizer, learning_rate=faster),
+                arithmetic=arithmetic,
+                processes=processes,
+                averaged=False,
+            )
+        if options.distill.adversarial.weight > 0:
+            self._adversary = Adversary(
+                options.distill.adversarial,
+                optimizer=options.optimizer,
+                arithmetic=arithmetic,
+                processes=processes,
+                seed=options.seed,
+            )
         self._teacher = arithmetic.place(teacher).requires_grad_(False).eval()
         self._teacher_denoiser = Denoiser(self._teacher)
         self._pairs: list[_Pair] = []
 
     @property
-    def learners(self) -> Mapping[str, Learner]:
-        """Student and fake score network."""
-        return {NETWORK: self._student, "fake": self._fake}
+    def learners(self) -> Mapping[str, Learner[Any]]:
+        """The student and, where they count, fake score network and discriminator."""
+        learners: dict[str, Learner[Any]] = {NETWORK: self._student}
+        if self._fake is not None:
+            learners["fake"] = self._fake
+        if self._adversary is not None:
+            learners["adversary"] = self._adversary.learner
+        return learners
 
     @property
     def frozen(self) -> Mapping[str, nn.Module]:
@@ -184,15 +203,18 @@ class DistillStage:
             self._pairs = [self._pair(prepare(next_batch())) for _ in range(self._parts.pairs)]
 
     def step(self, batch: Batch, moment: Moment) -> dict[str, Tensor]:
-        """Train the student, then the fake score network on what the student drew."""
+        """Train the student, then what judges it on what the student drew."""
         views, goal = self._choose(batch, moment)
         steps = 2 if _takes_turn(moment.step, self._parts.two_steps) else 1
         with self._arithmetic.context():
             drawn = self._student.shared(views, steps)
         loss, figures = self._student_loss(views, drawn, goal, moment)
         figures["student_norm"] = self._student.update(loss, rate=moment.rate)
-        for _ in range(self._parts.fake_updates):
-            figures |= self._train_fake(views, drawn.detach(), moment)
+        if self._fake is not None:
+            for _ in range(self._parts.fake_updates):
+                figures |= self._train_fake(self._fake, views, drawn.detach(), moment)
+        if self._adversary is not None:
+            figures |= self._adversary.train(views, drawn.detach(), moment)
         return figures
 
     def _choose(self, batch: Batch, moment: Moment) -> tuple[ConditionedViews, Tensor | None]:
@@ -217,14 +239,18 @@ class DistillStage:
     def _student_loss(
         self, views: ConditionedViews, drawn: Tensor, goal: Tensor | None, moment: Moment
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Matching, regression and reconstruction."""
+        """Reconstruction, matching, the discriminator's judgment and regression."""
         parts = self._parts
-        matching = self._matching(views, drawn, moment)
         told = views.told
         counted = parts.truth_told * told + parts.truth_invented * (1 - told)
-        truth, figures = self._distance(views, drawn, views.truth, counted)
-        loss = parts.matching * matching + truth
-        figures |= {"matching": matching.detach(), "truth": truth.detach()}
+        loss, figures = self._distance(views, drawn, views.truth, counted)
+        figures["truth"] = loss.detach()
+        if self._fake is not None:
+            matching = self._matching(self._fake, views, drawn, moment)
+            loss = loss + parts.matching * matching
+            figures["matching"] = matching.detach()
+        if self._adversary is not None:
+            loss = loss + self._adversary.loss(views, drawn, moment)
         if goal is not None:
             regression, _ = self._distance(views, drawn, goal, torch.ones_like(counted))
             # Only some batches have a goal; the weight is that of all.
@@ -232,13 +258,15 @@ class DistillStage:
             figures["regression"] = regression.detach()
         return loss, figures
 
-    def _matching(self, views: ConditionedViews, drawn: Tensor, moment: Moment) -> Tensor:
+    def _matching(
+        self, fakes: Learner[FrameDiT], views: ConditionedViews, drawn: Tensor, moment: Moment
+    ) -> Tensor:
         """Distribution matching of the student's images."""
         parts = self._parts
         with torch.no_grad(), self._arithmetic.context():
             noised, time = self._noised(views, drawn, moment)
             real = self._teacher_denoiser(views, noised, time)
-            fake = self._fake.plain(views, noised, time)
+            fake = fakes.plain(views, noised, time)
             pixels = 1 + (parts.matching_told - 1) * views.told
             weight = torch.cat(
                 [pixels.expand(-1, 3, -1, -1), parts.matching_depth * pixels * views.known], dim=1
@@ -246,12 +274,12 @@ class DistillStage:
         return matching_loss(drawn, real, fake, weight=weight)
 
     def _train_fake(
-        self, views: ConditionedViews, drawn: Tensor, moment: Moment
+        self, fakes: Learner[FrameDiT], views: ConditionedViews, drawn: Tensor, moment: Moment
     ) -> dict[str, Tensor]:
         """One step of diffusion training of the fake score network on the student's images."""
         noised, time = self._noised(views, drawn, moment)
         with self._arithmetic.context():
-            predicted = self._fake.shared(views, noised, time)
+            predicted = fakes.shared(views, noised, time)
         loss, _ = reconstruction_loss(
             predicted,
             drawn,
@@ -260,7 +288,7 @@ class DistillStage:
             time=time,
             options=self._options.loss,
         )
-        norm = self._fake.update(loss, rate=moment.rate)
+        norm = fakes.update(loss, rate=moment.rate)
         return {"fake": loss.detach(), "fake_norm": norm}
 
     def _noised(

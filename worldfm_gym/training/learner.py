@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,8 @@ from worldfm_gym.training.options import OptimizerOptions
 from worldfm_gym.training.processes import Processes
 
 _STATE = ("step", "exp_avg", "exp_avg_sq")
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +39,15 @@ class Arithmetic:
         """Around every forward pass."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
 
-    def place(self, network: FrameDiT) -> FrameDiT:
-        """The network on the device, fused if asked for."""
+    def place(self, network: Network) -> Network:
+        """The network on the device; a frame model's fused, if asked for."""
         network = network.to(self.device)
-        if self.fused:
+        if self.fused and isinstance(network, FrameDiT):
             network.fuse()
         return network
 
 
-class Learner:
+class Learner(Generic[Network]):
     """A network, the module that runs it, AdamW and an exponential moving average.
 
     Nothing here waits for the device: clipping and the decision to skip a step whose gradient is
@@ -54,8 +56,8 @@ class Learner:
 
     def __init__(
         self,
-        network: FrameDiT,
-        run: Callable[[FrameDiT], nn.Module],
+        network: Network,
+        run: Callable[[Network], nn.Module],
         *,
         options: OptimizerOptions,
         arithmetic: Arithmetic,

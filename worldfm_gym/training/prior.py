@@ -71,7 +71,7 @@ class DiffusionStage:
         self._loss, self._times, self._arithmetic = loss, times, arithmetic
 
     @property
-    def learners(self) -> Mapping[str, Learner]:
+    def learners(self) -> Mapping[str, Learner[FrameDiT]]:
         """The one network in training."""
         return {NETWORK: self._learner}
 

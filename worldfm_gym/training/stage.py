@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -51,7 +51,7 @@ class Stage(Protocol):
     preview_steps: ClassVar[Sequence[int]]
 
     @property
-    def learners(self) -> Mapping[str, Learner]:
+    def learners(self) -> Mapping[str, Learner[Any]]:
         """Networks in training, by the name they have in a checkpoint."""
         ...
 

@@ -20,6 +20,11 @@ from worldfm_gym.errors import ConfigError
 from worldfm_gym.frame_model.pretrained import FrameModel
 from worldfm_gym.training.checkpoint import load_checkpoint
 from worldfm_gym.training.conditioned import draw, prepare
+from worldfm_gym.training.discriminator import (
+    AdversarialOptions,
+    Adversary,
+    PatchDiscriminator,
+)
 from worldfm_gym.training.distill import (
     DistillOptions,
     DistillStage,
@@ -31,6 +36,8 @@ from worldfm_gym.training.losses import LossOptions, matching_loss
 from worldfm_gym.training.options import OptimizerOptions
 from worldfm_gym.training.stage import Moment
 
+NO_ADVERSARY = AdversarialOptions(weight=0.0)
+
 
 def stage(**changes: Any) -> DistillStage:
     options = DistillOptions(
@@ -41,7 +48,9 @@ def stage(**changes: Any) -> DistillStage:
             optimizer=OptimizerOptions(learning_rate=2e-3, warmup_steps=1, betas=(0.5, 0.98)),
         ),
         loss=LossOptions(gradient=0),
-        distill=MatchingOptions(**({"pairs": 1, "teacher_steps": 4} | changes)),
+        distill=MatchingOptions(
+            **({"pairs": 1, "teacher_steps": 4, "adversarial": NO_ADVERSARY} | changes)
+        ),
     )
     return DistillStage(toy_network(), options, arithmetic=FLOAT32, processes=ALONE)
 
@@ -73,7 +82,9 @@ def test_nothing_is_to_be_matched_while_the_fake_network_is_the_teacher() -> Non
 
 
 def test_the_fake_network_learns_the_students_images() -> None:
-    trained = stage(matching=0.0, regression=0.0, truth_told=0.0, truth_invented=0.0, two_steps=0.0)
+    trained = stage(
+        matching=1e-9, regression=0.0, truth_told=0.0, truth_invented=0.0, two_steps=0.0
+    )
     losses = [figures["fake"] for figures in steps_of(trained, 20)]
     assert sum(losses[-5:]) < 0.85 * sum(losses[:5])
 
@@ -115,6 +126,62 @@ def test_matching_draws_a_strayed_student_back_to_the_teacher() -> None:
     assert distance() < 0.5 * before
 
 
+def test_without_matching_there_is_no_fake_network() -> None:
+    trained = stage(matching=0.0)
+    assert set(trained.learners) == {"network"}
+    assert "fake" not in steps_of(trained, 1)[0]
+
+
+@pytest.mark.parametrize("size", [(32, 32), (24, 72), (128, 64)])
+def test_the_discriminator_judges_cells_of_any_image(size: tuple[int, int]) -> None:
+    judgments = PatchDiscriminator(4)(torch.zeros(2, 4, *size), torch.zeros(2, 10, *size))
+    cells = [(size[0] // side, size[1] // side) for side in (8, 16)]
+    assert [tuple(j.shape) for j in judgments] == [(2, 1, *cell) for cell in cells]
+
+
+def adversary(**changes: Any) -> Adversary:
+    options = {"width": 8, "ramp": 0.0, "smoothness": 1.0, "told": 1.0} | changes
+    return Adversary(
+        AdversarialOptions(**options),
+        optimizer=OptimizerOptions(learning_rate=2e-3, betas=(0.5, 0.98)),
+        arithmetic=FLOAT32,
+        processes=ALONE,
+        seed=0,
+    )
+
+
+def test_the_adversary_tells_true_from_drawn_images_and_sends_those_to_the_truth() -> None:
+    views, generator = prepare(toy_source().batch(2)), torch.Generator().manual_seed(0)
+    moment = Moment(step=0, progress=1.0, rate=1.0, generator=generator)
+    dark = views.truth - 0.5
+    judge = adversary()
+    losses = [float(judge.train(views, dark, moment)["adversary"]) for _ in range(30)]
+    assert losses[-1] < 0.3 < 0.6 < losses[0]
+    drawn = dark.clone().requires_grad_()
+    judge.loss(views, drawn, moment).backward()
+    assert drawn.grad is not None
+    downhill = -drawn.grad[:, :3] * drawn.numel()
+    assert downhill.mean() > 0.02
+    assert (drawn.grad * drawn.numel()).square().mean().sqrt() == pytest.approx(0.5, rel=1e-3)
+
+
+def test_the_adversary_is_phased_in_and_leaves_told_pixels_alone_if_asked() -> None:
+    views, generator = prepare(toy_source().batch(2)), torch.Generator().manual_seed(0)
+    start = Moment(step=0, progress=0.0, rate=1.0, generator=generator)
+    later = Moment(step=9, progress=0.5, rate=1.0, generator=generator)
+    for moment, told, expected in ((start, 1.0, 0.0), (later, 0.0, 0.5)):
+        drawn = (views.truth - 0.5).requires_grad_()
+        adversary(ramp=0.2, told=told).loss(views, drawn, moment).backward()
+        assert drawn.grad is not None
+        size = (drawn.grad * drawn.numel()).square().sum(1, keepdim=True)
+        untold = 1 - views.told
+        where = untold if told == 0 else torch.ones_like(untold)
+        mean = size.sum() / (4 * where.sum())
+        assert mean.sqrt() == pytest.approx(expected, rel=1e-3)
+        if told == 0:
+            assert (size * (views.told == 1)).sum() == 0
+
+
 def test_a_run_ends_with_a_student_and_can_go_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -128,6 +195,7 @@ def test_a_run_ends_with_a_student_and_can_go_on(
     assert {name.split(".")[0] for name in first.tensors} == {
         "network",
         "fake",
+        "adversary",
         "teacher",
         "random",
     }

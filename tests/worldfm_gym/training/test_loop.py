@@ -22,6 +22,7 @@ from tests.worldfm_gym.training.toy_training import (
     toy_source,
 )
 from worldfm_gym.errors import CheckpointError, ConfigError, MissingExtraError
+from worldfm_gym.frame_model.network import FrameDiT
 from worldfm_gym.frame_model.pretrained import FrameModel
 from worldfm_gym.training.batch import Batch
 from worldfm_gym.training.checkpoint import load_checkpoint
@@ -37,7 +38,7 @@ from worldfm_gym.training.schedule import Budget, rate_at
 REPOSITORY = Path(__file__).parents[3]
 
 
-def learner(**options: Any) -> Learner:
+def learner(**options: Any) -> Learner[FrameDiT]:
     return Learner(
         toy_network(),
         Denoiser,
@@ -47,7 +48,7 @@ def learner(**options: Any) -> Learner:
     )
 
 
-def loss_of(trained: Learner) -> torch.Tensor:
+def loss_of(trained: Learner[FrameDiT]) -> torch.Tensor:
     views = prepare(toy_source().batch(2))
     predicted: torch.Tensor = trained.shared(views, views.noise, torch.ones(len(views)))
     return (predicted - views.truth).square().mean()
