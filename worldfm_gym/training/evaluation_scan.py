@@ -50,6 +50,10 @@ def scan_views(
         raise ConfigError(f"every must be 2 or more, to leave frames out, got {every}")
     source = Path(path)
     _, frames = read_scan(source)
+    if not frames[0].posed or frames[0].depth_path is None:
+        raise SourceError(
+            f"{source} lacks poses or depth: what is compared with must have been measured"
+        )
     if len(frames) < 2 * GROUPS:
         raise SourceError(
             f"{source} has {len(frames)} frames: an evaluation needs {2 * GROUPS} or more, to "

@@ -1,4 +1,4 @@
-"""Scan formats: scan.json, nerfstudio transforms.json and TUM RGB-D folders, read into one list."""
+"""Scan formats: scan.json, transforms.json, TUM RGB-D and plain folders, read into one list."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from worldfm_gym.camera import Camera, quaternion_to_rotation
+from worldfm_gym.camera import Camera, intrinsics_from_fov, quaternion_to_rotation
 from worldfm_gym.errors import CameraError, SourceError
 from worldfm_gym.worlds.fusion import PosedFrame
 from worldfm_gym.worlds.images import check_same_size, read_color, read_depth
@@ -35,29 +35,34 @@ _DISTORTION = ("k1", "k2", "k3", "k4", "p1", "p2")
 
 @dataclass(frozen=True, slots=True)
 class ScanFrame:
-    """Where one posed RGB-D image of a scan lies; its pixels are read on `load`.
+    """Where one image of a scan lies; its pixels are read on `load`.
 
     Attributes:
         color_path: Color image.
-        depth_path: Depth image, registered to it.
+        depth_path: Depth image, registered to it; None where there is none.
         depth_unit_m: Metres per stored unit of depth; None for the default of the file's type.
         camera: The single camera (batch shape ()), in the scan's own coordinates, metres.
         name: What to call the frame in an error.
+        posed: Whether the camera's pose is known; if not, it is the identity.
     """
 
     color_path: Path
-    depth_path: Path
+    depth_path: Path | None
     depth_unit_m: float | None
     camera: Camera
     name: str
+    posed: bool = True
 
     def load(self) -> PosedFrame:
         """Read the pixels.
 
         Raises:
-            SourceError: If an image can't be read or the sizes of color, depth and camera differ.
+            SourceError: If there is no depth, an image can't be read, or the sizes of color, depth
+                and camera differ.
         """
         rgb = read_color(self.color_path)
+        if self.depth_path is None:
+            raise SourceError(f"{self.name} has no depth")
         depth = read_depth(self.depth_path, unit_m=self.depth_unit_m)
         check_same_size(rgb, depth, name=self.name)
         if (rgb.shape[1], rgb.shape[0]) != (self.camera.width, self.camera.height):
@@ -72,7 +77,7 @@ def read_scan_json(path: str | os.PathLike[str]) -> list[ScanFrame]:
     """Read a scan.json: `width`, `height`, `K`, `depth_unit_m` and `frames`.
 
     Each frame has `color` and `depth` (paths relative to the file) and `c2w` (4×4, OpenCV camera,
-    metres); it may have its own `K`.
+    metres); it may have its own `K`. Either all frames have a pose or none, and likewise depth.
 
     Raises:
         SourceError: If the file is unreadable, lacks a field, or a frame's camera is unusable.
@@ -81,18 +86,26 @@ def read_scan_json(path: str | os.PathLike[str]) -> list[ScanFrame]:
     data = read_json(source)
     width, height = (_integer(data, key, source) for key in ("width", "height"))
     unit_m = _number(data, "depth_unit_m", source, default=0.001)
+    records = _frames(data, source)
+    posed = any("c2w" in record for record in records)
+    measured = any("depth" in record for record in records)
     frames = []
-    for index, record in enumerate(_frames(data, source)):
+    for index, record in enumerate(records):
         name = f"{source.name} frame {index} ({record.get('color', '?')})"
         frames.append(
             ScanFrame(
                 color_path=_path(source, record, "color", name),
-                depth_path=_path(source, record, "depth", name),
+                depth_path=_path(source, record, "depth", name) if measured else None,
                 depth_unit_m=unit_m,
                 camera=camera_of(
-                    name, record.get("c2w"), record.get("K", data.get("K")), width, height
+                    name,
+                    record.get("c2w") if posed else np.eye(4),
+                    record.get("K", data.get("K")),
+                    width,
+                    height,
                 ),
                 name=name,
+                posed=posed,
             )
         )
     return frames
@@ -101,7 +114,7 @@ def read_scan_json(path: str | os.PathLike[str]) -> list[ScanFrame]:
 def read_transforms_json(
     path: str | os.PathLike[str], *, depth_unit_m: float | None = None, scale: float = 1.0
 ) -> list[ScanFrame]:
-    """Read a nerfstudio transforms.json whose frames have `depth_file_path`.
+    """Read a nerfstudio transforms.json, whose frames may have `depth_file_path`: all or none.
 
     `transform_matrix` maps an OpenGL camera (+y up, −z forward) to the scan; intrinsics `fl_x`,
     `fl_y`, `cx`, `cy`, `w`, `h` (or `camera_angle_x`) are shared or per frame.
@@ -124,13 +137,10 @@ def read_transforms_json(
     if depth_unit_m is None and "depth_unit_scale_factor" in data:
         depth_unit_m = _number(data, "depth_unit_scale_factor", source)
     frames = []
-    for index, record in enumerate(_frames(data, source)):
+    records = _frames(data, source)
+    measured = any("depth_file_path" in record for record in records)
+    for index, record in enumerate(records):
         name = f"{source.name} frame {index} ({record.get('file_path', '?')})"
-        if "depth_file_path" not in record:
-            raise SourceError(
-                f"{name} has no depth_file_path: scans need depth with every image; "
-                "images alone are not supported yet"
-            )
         shared = {**data, **record}
         bent = [k for k in _DISTORTION if abs(_number(shared, k, source, default=0.0)) > 1e-6]
         if bent:
@@ -147,7 +157,7 @@ def read_transforms_json(
         frames.append(
             ScanFrame(
                 color_path=_path(source, record, "file_path", name),
-                depth_path=_path(source, record, "depth_file_path", name),
+                depth_path=_path(source, record, "depth_file_path", name) if measured else None,
                 depth_unit_m=depth_unit_m,
                 camera=camera_of(name, c2w, _nerfstudio_K(shared, source), width, height),
                 name=name,
@@ -200,6 +210,70 @@ def read_tum_folder(path: str | os.PathLike[str]) -> list[ScanFrame]:
             f"{TUM_MAX_OFFSET_S * 1000:.0f} ms: do the three lists belong together?"
         )
     return frames
+
+
+def is_sequence_folder(folder: Path) -> bool:
+    """Whether a folder holds color/ and depth/, as RGB-D cameras record them."""
+    return (folder / "color").is_dir() and (folder / "depth").is_dir()
+
+
+def read_sequence_folder(path: str | os.PathLike[str]) -> list[ScanFrame]:
+    """Read a folder with color/ and depth/: a sequence in the order of its file names, no poses.
+
+    Color and depth images are paired by their place in that order. A file scan.json, meta.json or
+    intrinsics.json beside them tells the lens: `K` (3×3, pixels), or `fx`, `fy`, `cx`, `cy`, or
+    `fov_x_deg`; and may tell `depth_unit_m`.
+
+    Raises:
+        SourceError: If there are no images, not as many depths as colors, or no lens.
+    """
+    folder = Path(path)
+    color, depth = (
+        sorted(p for p in (folder / kind).iterdir() if not p.name.startswith("."))
+        for kind in ("color", "depth")
+    )
+    if not color or len(color) != len(depth):
+        raise SourceError(
+            f"{folder} has {len(color)} files in color/ and {len(depth)} in depth/: each color "
+            "image needs its depth, in the same order by name"
+        )
+    found = (folder / name for name in ("scan.json", "meta.json", "intrinsics.json"))
+    source = next((file for file in found if file.is_file()), None)
+    if source is None:
+        raise SourceError(
+            f"{folder} does not tell its lens: write a meta.json with K (3×3, pixels) or fov_x_deg"
+        )
+    data = read_json(source)
+    width, height = _image_size(color[0])
+    unit_m = _number(data, "depth_unit_m", source) if "depth_unit_m" in data else None
+    camera = camera_of(source.name, np.eye(4), _lens(data, source, width, height), width, height)
+    return [
+        ScanFrame(
+            color_path=rgb_file,
+            depth_path=depth_file,
+            depth_unit_m=unit_m,
+            camera=camera,
+            name=f"{folder.name}/color/{rgb_file.name}",
+            posed=False,
+        )
+        for rgb_file, depth_file in zip(color, depth, strict=True)
+    ]
+
+
+def _lens(data: Mapping[str, Any], source: Path, width: int, height: int) -> NDArray[np.float64]:
+    """Intrinsic matrix [3, 3] as a sequence's record gives it."""
+    if "K" in data:
+        return as_array(data["K"], source.name, "K")
+    if "fov_x_deg" in data:
+        try:
+            fx, fy, cx, cy = intrinsics_from_fov(
+                _number(data, "fov_x_deg", source), width=width, height=height
+            )
+        except CameraError as error:
+            raise SourceError(f"{source}: {error}") from error
+    else:
+        fx, fy, cx, cy = (_number(data, key, source) for key in ("fx", "fy", "cx", "cy"))
+    return np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1.0]])
 
 
 def camera_of(name: str, c2w: Any, K: Any, width: int, height: int) -> Camera:

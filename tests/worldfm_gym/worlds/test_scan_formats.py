@@ -52,6 +52,15 @@ class TestScanJson:
         with pytest.raises(SourceError, match=message):
             scan_formats.read_scan_json(path)
 
+    def test_poses_or_depth_may_be_missing_everywhere(self, write_scan, room_frames, edit_json):
+        path = write_scan(room_frames[:2]) / "scan.json"
+        edit_json(path, lambda d: [frame.pop("c2w") for frame in d["frames"]])
+        frames = scan_formats.read_scan_json(path)
+        assert not any(frame.posed for frame in frames)
+        np.testing.assert_array_equal(frames[1].camera.c2w, np.eye(4))
+        edit_json(path, lambda d: [frame.pop("depth") for frame in d["frames"]])
+        assert [f.depth_path for f in scan_formats.read_scan_json(path)] == [None, None]
+
     @pytest.mark.parametrize("content", [b"", b"{", b"\x80\x04K\x01.", b"[1]", b"[" * 100_000])
     def test_no_json_object(self, tmp_path, content):
         (tmp_path / "scan.json").write_bytes(content)
@@ -126,7 +135,6 @@ class TestTransformsJson:
     @pytest.mark.parametrize(
         ("change", "message"),
         [
-            (lambda d: d["frames"][0].pop("depth_file_path"), "no depth_file_path"),
             (lambda d: d.update(k1=0.1), "lens distortion"),
             (lambda d: d.pop("fl_x"), "neither fl_x nor camera_angle_x"),
             (lambda d: d.update(fl_x=0.0), "positive focal"),
@@ -137,6 +145,23 @@ class TestTransformsJson:
     def test_bad_records(self, path, edit_json, change, message):
         edit_json(path, change)
         with pytest.raises(SourceError, match=message):
+            scan_formats.read_transforms_json(path)
+
+    def test_images_alone_have_poses_and_no_depth(self, path, edit_json):
+        edit_json(path, lambda d: d["frames"][0].pop("depth_file_path"))
+        (frame,) = scan_formats.read_transforms_json(path)
+        assert frame.depth_path is None
+        assert frame.posed
+        with pytest.raises(SourceError, match="has no depth"):
+            frame.load()
+
+    def test_depth_of_some_images_only(self, path, edit_json):
+        def change(data):
+            data["frames"].append({**data["frames"][0]})
+            del data["frames"][1]["depth_file_path"]
+
+        edit_json(path, change)
+        with pytest.raises(SourceError, match=r"frame 1 .*'depth_file_path'"):
             scan_formats.read_transforms_json(path)
 
     def test_bad_scale(self, path):
@@ -207,3 +232,51 @@ class TestTumFolder:
         (folder / "depth.txt").unlink()
         with pytest.raises(SourceError, match=r"depth\.txt is missing"):
             scan_formats.read_tum_folder(folder)
+
+
+class TestSequenceFolder:
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Path:
+        for name in ("000", "001", "010"):
+            write_images(tmp_path, name, size=(64, 48))
+        (tmp_path / "rgb").rename(tmp_path / "color")
+        (tmp_path / "meta.json").write_text(json.dumps({"fov_x_deg": 90.0}))
+        return tmp_path
+
+    def test_images_are_paired_in_order_without_poses(self, folder):
+        assert scan_formats.is_sequence_folder(folder)
+        frames = scan_formats.read_sequence_folder(folder)
+        assert [f.color_path.name for f in frames] == ["000.png", "001.png", "010.png"]
+        assert not any(f.posed for f in frames)
+        np.testing.assert_allclose(frames[0].camera.intrinsics, [32, 32, 32, 24])
+        assert (frames[2].load().depth == 2.0).all()
+
+    @pytest.mark.parametrize(
+        ("lens", "wanted"),
+        [
+            ({"K": [[50, 0, 30], [0, 51, 25], [0, 0, 1]]}, [50, 51, 30, 25]),
+            ({"fx": 50, "fy": 51, "cx": 30, "cy": 25, "depth_unit_m": 0.0005}, [50, 51, 30, 25]),
+        ],
+    )
+    def test_other_ways_to_tell_the_lens(self, folder, lens, wanted):
+        (folder / "meta.json").unlink()
+        (folder / "scan.json").write_text(json.dumps(lens))
+        frame = scan_formats.read_sequence_folder(folder)[0]
+        np.testing.assert_allclose(frame.camera.intrinsics, wanted)
+        assert (frame.load().depth == (1.0 if "depth_unit_m" in lens else 2.0)).all()
+
+    @pytest.mark.parametrize(
+        ("meta", "message"),
+        [(None, "meta.json with K"), ({}, "a number 'fx'"), ({"fov_x_deg": 0}, "field of view")],
+    )
+    def test_no_lens(self, folder, meta, message):
+        (folder / "meta.json").unlink()
+        if meta is not None:
+            (folder / "meta.json").write_text(json.dumps(meta))
+        with pytest.raises(SourceError, match=message):
+            scan_formats.read_sequence_folder(folder)
+
+    def test_depths_are_missing(self, folder):
+        (folder / "depth" / "010.png").unlink()
+        with pytest.raises(SourceError, match="3 files in color/ and 2 in depth/"):
+            scan_formats.read_sequence_folder(folder)
