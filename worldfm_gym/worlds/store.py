@@ -201,6 +201,7 @@ def _write_reference(reference: Reference, index: int, folder: Path) -> dict[str
         "intrinsics": camera.intrinsics.tolist(),
         "width": camera.width,
         "height": camera.height,
+        "generated": reference.generated,
     }
 
 
@@ -220,7 +221,7 @@ def _read_reference(record: Mapping[str, Any], root: Path) -> Reference:
         raise WorldFormatError(
             f"{root / record['rgb']} is not of the {size[1]}×{size[0]} pixels that its camera has"
         )
-    return Reference(rgb, depth, camera)
+    return Reference(rgb, depth, camera, generated=bool(record.get("generated", False)))
 
 
 def _object_record(item: WorldObject) -> dict[str, Any]:

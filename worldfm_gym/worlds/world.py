@@ -17,6 +17,7 @@ from worldfm_gym.errors import NavigationError
 
 if TYPE_CHECKING:
     from worldfm_gym.anchor.pyramid import SplatPyramid
+    from worldfm_gym.frame_model.pretrained import FrameModel
     from worldfm_gym.navigation import NavMap
     from worldfm_gym.worlds.scene import Scene
 
@@ -29,11 +30,13 @@ class Reference:
         rgb: uint8 [H, W, 3].
         depth: z-depth in metres, float32 [H, W]; 0 where unknown.
         camera: The single camera (batch shape ()) that took it.
+        generated: Whether the frame was drawn when the world was grown, not observed.
     """
 
     rgb: NDArray[np.uint8]
     depth: NDArray[np.float32]
     camera: Camera
+    generated: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -92,6 +95,44 @@ class World:
         self.object(instance).pose = np.asarray(check_rigid(pose), np.float64)
         if self.nav is not None:
             self.nav.set_obstacles(self.objects)
+
+    def expand(
+        self,
+        *,
+        seed: int = 0,
+        model: str | os.PathLike[str] | FrameModel = "nano",
+        views: int | None = None,
+        reach_m: float | None = None,
+        folder: str | os.PathLike[str] | None = None,
+        progress: bool = False,
+        device: str = "cpu",
+    ) -> World:
+        """Grow a closed, walkable place around what has been seen; see `worldfm_gym.growth`.
+
+        This world stays as it is. Its points are the first ones of the new world, unchanged; what
+        observed references see of them is unchanged, too.
+
+        Args:
+            seed: Which of many places grows; the same seed grows the same one.
+            model: The frame model that draws what is not known: a name, a file or a model.
+            views: Views to draw; None takes the default of `GrowthConfig`.
+            reach_m: How far beyond what has been seen the place may go, metres; None likewise.
+            folder: Where to keep the state, so that a run that was ended goes on from there.
+            progress: Whether to show a progress bar.
+            device: ``"cpu"`` or ``"cuda"``.
+
+        Raises:
+            NavigationError: If the world has no floor to grow.
+            ConfigError: If `views`, `reach_m` or `seed` is out of range.
+            FrameModelError: If there is no such model.
+        """
+        from worldfm_gym.growth import GrowthConfig, expand_world
+
+        given = {"views": views, "reach_m": reach_m}
+        config = GrowthConfig(seed=seed, **{k: v for k, v in given.items() if v is not None})
+        return expand_world(
+            self, config, model=model, folder=folder, progress=progress, device=device
+        )
 
     def save(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Write this world to a folder; see `worldfm_gym.worlds.store.save_world`."""
