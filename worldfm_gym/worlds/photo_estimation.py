@@ -13,12 +13,14 @@ from numpy.typing import ArrayLike, NDArray
 from worldfm_gym.errors import SourceError
 from worldfm_gym.navigation import AgentBody
 from worldfm_gym.reconstruction.estimator import DepthEstimator, make_estimator
+from worldfm_gym.reconstruction.panorama import has_panorama_shape, sides_join
 from worldfm_gym.reconstruction.picture_checks import check_picture
 from worldfm_gym.reconstruction.scale import check_camera_height
 from worldfm_gym.user_warnings import warn_user
 from worldfm_gym.worlds.assembly import world_from_frames
 from worldfm_gym.worlds.estimated import estimate_frame, nearby
 from worldfm_gym.worlds.fusion import fuse, reference_of_frame
+from worldfm_gym.worlds.panorama_world import PANORAMA_SIDE, world_from_panorama
 from worldfm_gym.worlds.photo import WORKING_SIDE, K_from_fov
 from worldfm_gym.worlds.photo_file import PhotoFile, read_photo
 from worldfm_gym.worlds.scan_formats import as_array
@@ -48,21 +50,41 @@ def world_without_depth(
         check_camera_height(camera_height_m)
     file = read_photo(photo, max_side=WORKING_SIDE)
     check_picture(file.rgb, name=str(photo))
+    notes = list(file.notes)
+    surround = _is_panorama(file, panorama, notes, photo)
     matrix, fov_from = _lens(file, K, fov_x_deg, photo)
+    if surround:
+        if K is not None or fov_x_deg is not None:
+            raise SourceError(
+                f"{photo} is a panorama, which has no K and no fov_x_deg: leave them out, or pass "
+                "panorama=False if it is an ordinary picture"
+            )
+        world, more = world_from_panorama(
+            read_photo(photo, max_side=PANORAMA_SIDE).rgb,
+            photo,
+            estimator=make_estimator(estimator, device=device),
+            camera_height_m=camera_height_m,
+            body=body,
+            spacing_m=spacing_m,
+            extend_floor=extend_floor,
+            objects=objects,
+            name=name,
+        )
+        return finished(world, notes + more, photo)
     _check_aspect(file, photo)
+    used = make_estimator(estimator, device=device)
     made = estimate_frame(
         file.rgb,
-        estimator=(used := make_estimator(estimator, device=device)),
+        estimator=used,
         name=photo.name,
         K=matrix,
         fov_from=fov_from,
         camera_height_m=camera_height_m,
         opaque=file.opaque,
     )
-    reference = reference_of_frame(made.frame)
     world = world_from_frames(
         fuse([nearby(made.frame)], spacing_m=spacing_m),
-        [reference],
+        [reference_of_frame(made.frame)],
         [made.frame.camera],
         body=body,
         source={
@@ -76,7 +98,7 @@ def world_without_depth(
         objects=objects,
         floor=made.floor,
     )
-    return finished(world, [*file.notes, *made.notes], photo)
+    return finished(world, notes + made.notes, photo)
 
 
 def finished(world: World, notes: Sequence[str], photo: Path) -> World:
@@ -101,6 +123,23 @@ def finished(world: World, notes: Sequence[str], photo: Path) -> World:
     for note in said:
         warn_user(note)
     return replace(world, source={**world.source, "warnings": said})
+
+
+def _is_panorama(file: PhotoFile, panorama: bool | None, notes: list[str], photo: Path) -> bool:
+    """Whether to take a picture for an equirectangular panorama."""
+    shaped = has_panorama_shape(file.full_size)
+    if panorama and not shaped:
+        raise SourceError(
+            f"{photo} has {file.full_size[0]}×{file.full_size[1]} pixels; an equirectangular "
+            "panorama is twice as wide as high, and at least 512 pixels wide"
+        )
+    if panorama is None and shaped and not sides_join(file.rgb):
+        notes.append(
+            f"{photo.name} is twice as wide as high, but its sides don't join: taken as an "
+            "ordinary photo. Pass panorama=True if it is a panorama"
+        )
+        return False
+    return shaped if panorama is None else panorama
 
 
 def _lens(
