@@ -22,6 +22,7 @@ _MAX_STEP_M = 0.07  # between depths that may belong together
 _SAMPLES = 3000  # points of a frame that an alignment is judged by
 _MIN_OVERLAP = 0.25  # share of a frame's points that the next must show
 _MIN_AGREEMENT = 0.6  # of points in both images: share whose depth agrees
+_CERTAIN = 0.93  # agreement at which no other start is tried
 _MAX_GREY_ERROR = 25.0  # median difference of brightness at points that agree
 _TURNS_RAD = np.deg2rad(
     [-20.0, -10.0, 0.0, 10.0, 20.0]
@@ -75,7 +76,9 @@ class _Alignment:
 
     @property
     def score(self) -> float:
-        return self.overlap * self.agreement
+        """Larger is better; a wrong alignment can have the larger overlap, so it isn't counted."""
+        seen = self.overlap >= _MIN_OVERLAP
+        return seen * self.agreement * float(np.exp(-self.grey_error / _MAX_GREY_ERROR))
 
 
 def track(frames: Sequence[PosedFrame]) -> Trajectory:
@@ -83,8 +86,8 @@ def track(frames: Sequence[PosedFrame]) -> Trajectory:
 
     Each frame is aligned to the next by RGB-D odometry with a photometric and a geometric term
     (Park et al., "Colored Point Cloud Registration Revisited", ICCV 2017), starting from the motion
-    before, from none, and, where neither leads anywhere, from turns of 10° and 20°. Frames that see
-    the same place again are aligned too, and a pose graph settles all of it (Choi et al., "Robust
+    before, from none and, where that leads nowhere certain, from turns of 10° and 20°. Frames that
+    see the same place again are aligned too, and a pose graph settles all of it (Choi et al., "Robust
     Reconstruction of Indoor Scenes", CVPR 2015). Every alignment is verified by looking up the
     points of one frame in the other.
 
@@ -169,7 +172,7 @@ def _follow(source: _View, target: _View, before: FloatArray, o3d: Any) -> _Alig
     best: _Alignment | None = None
     for start in _starts(before):
         aligned = _align(source, target, start, o3d)
-        if aligned.good:
+        if aligned.good and aligned.agreement >= _CERTAIN:
             return aligned
         if best is None or aligned.score > best.score:
             best = aligned
