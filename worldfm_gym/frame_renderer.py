@@ -182,11 +182,8 @@ class FrameRenderer:
     def _targets(self, views: Views) -> tuple[Targets, KeysValues | None, Tensor]:
         """What the network is told of views, references' keys and values, and completed depth."""
         if self._device.type == "cpu":
-            from worldfm_gym.frame_model.cpu_conditioning import (
-                anchored_noise,
-                complete_depth,
-                warp_references,
-            )
+            from worldfm_gym.frame_model.cpu_conditioning import complete_depth, warp_references
+            from worldfm_gym.frame_model.cpu_noise import anchored_noise
         else:
             from worldfm_gym.frame_model.conditioning import complete_depth, warp_references
             from worldfm_gym.frame_model.noise import anchored_noise
@@ -196,7 +193,7 @@ class FrameRenderer:
         references = self._references_for(max(size))
         if not references.slots:
             warped, confidence = _nothing_warped(views.depth_z)
-            noise = anchored_noise(views.index, *cameras, salt)
+            noise = anchored_noise(views.index, *cameras, salt, depth_z=views.depth_z)
             empty = views.c2w[:, :0, 0]  # [B, 0]
             conditioning = conditioning_channels(
                 views.rgb,
@@ -218,7 +215,8 @@ class FrameRenderer:
         still = self._still[views.scene]
         completed = complete_depth(views.depth_z, *cameras, images, still=still)
         shown = shown_anchor(views.depth_z, completed)
-        noise = anchored_noise(views.index.where(shown, -1), *cameras, salt)
+        index = views.index.where(shown, -1)
+        noise = anchored_noise(index, *cameras, salt, depth_z=completed)
         warped, confidence = warp_references(completed, *cameras, images)
         conditioning = conditioning_channels(
             views.rgb,

@@ -1,4 +1,4 @@
-"""Conditioning and noise compiled for the CPU, in agreement with `conditioning` and `noise`."""
+"""Conditioning compiled for the CPU, in agreement with `conditioning`."""
 
 from __future__ import annotations
 
@@ -10,14 +10,11 @@ import torch
 from torch import Tensor
 
 from worldfm_gym.frame_model.conditioning import PosedImages, relative_pose
-from worldfm_gym.frame_model.noise import normal_quantiles
 from worldfm_gym.threads import run_striped
 
 _ZERO, _ONE, _TWO, _HALF = np.float32(0), np.float32(1), np.float32(2), np.float32(0.5)
 _SMALL, _IN_FRONT = np.float32(1e-6), np.float32(0.05)
 _SAME_SURFACE, _LEVELS = np.float32(0.03), np.float32(127.5)
-_MIX1, _MIX2, _STEP = np.uint32(0x7FEB352D), np.uint32(0x846CA68B), 0x9E3779B9
-_WORD = 0xFFFFFFFF
 _FAR = np.float32(1e9)  # no point is farther
 _CLEARLY_NEARER, _LEAST_AROUND = np.float32(0.85), 4
 
@@ -58,17 +55,6 @@ def warp_references(
             references.intrinsics.numpy(), out.numpy(),
         )  # fmt: skip
     return out[:, :3], out[:, 3:]
-
-
-def anchored_noise(index: Tensor, c2w: Tensor, intrinsics: Tensor, salt: Tensor) -> Tensor:
-    """The compiled `worldfm_gym.frame_model.noise.anchored_noise`, for CPU tensors."""
-    batch, height, width = index.shape
-    out = torch.empty(batch, 4, height, width)
-    run_striped(
-        _noise_rows, batch * height, index.numpy(), c2w.numpy(), intrinsics.numpy(),
-        (salt & _WORD).numpy(), normal_quantiles(index.device).numpy(), out.numpy(),
-    )  # fmt: skip
-    return out
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -229,54 +215,3 @@ def _color_at(rgb: Any, u: Any, v: Any) -> Any:
         np.float32(green) / _LEVELS - _ONE,
         np.float32(blue) / _LEVELS - _ONE,
     )
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _noise_rows(
-    first: int, step: int, index: Any, c2w: Any, lens: Any, salt: Any, quantiles: Any, out: Any
-) -> None:
-    """Rows first, first + step, … of B images, to [B, channels, H, W]."""
-    batch, height, width = index.shape
-    for task in range(first, batch * height, step):
-        b, y = task // height, task % height
-        level = np.rint(np.log2(lens[b, 0]))
-        for x in range(width):
-            point = np.int64(index[b, y, x])
-            if point >= 0:
-                key = 2 * point
-            else:
-                key = 2 * _direction_cell(x, y, c2w[b], lens[b], level) + 1
-            word = _hash(_hash(np.uint32(key & _WORD)) ^ np.uint32(salt[b]))
-            for channel in range(out.shape[1]):
-                drawn = _hash(word ^ np.uint32(((channel + 1) * _STEP) & _WORD))
-                out[b, channel, y, x] = quantiles[drawn & np.uint32(0xFFFF)]
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _direction_cell(x: int, y: int, c2w: Any, lens: Any, level: Any) -> Any:
-    """Cell of a cube around the camera that a pixel's ray meets; see `noise._direction_cell`."""
-    ray_x = (np.float32(x) + _HALF - lens[2]) / lens[0]
-    ray_y = (np.float32(y) + _HALF - lens[3]) / lens[1]
-    direction = np.empty(3, np.float32)
-    side = 0
-    for i in range(3):
-        direction[i] = c2w[i, 0] * ray_x + c2w[i, 1] * ray_y + c2w[i, 2]
-        if abs(direction[i]) > abs(direction[side]):
-            side = i
-    length, scale = abs(direction[side]), np.float32(2.0**level)
-    one = np.int64(np.floor(direction[(side + 1) % 3] / length * scale)) + (1 << 14)
-    two = np.int64(np.floor(direction[(side + 2) % 3] / length * scale)) + (1 << 14)
-    face = 2 * side + (1 if direction[side] > _ZERO else 0)
-    depth = np.int64(min(max(level, 0.0), 31.0))
-    packed = ((face * 32 + depth) << 30) | (one << 15) | two
-    return np.int64(_hash(np.uint32(packed & _WORD))) ^ (packed >> 32)
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def _hash(x: Any) -> Any:
-    """Mix a 32-bit word (Wellons' lowbias32)."""
-    x = np.uint32(x ^ (x >> np.uint32(16)))
-    x = np.uint32(x * _MIX1)
-    x = np.uint32(x ^ (x >> np.uint32(15)))
-    x = np.uint32(x * _MIX2)
-    return np.uint32(x ^ (x >> np.uint32(16)))

@@ -35,6 +35,7 @@ class ConditionedViews:
         noise: Anchored noise, float32 [B, 4, H, W].
         conditioning: From `conditioning_channels`, float32 [B, 9, H, W].
         index: Anchor point seen, int32 [B, H, W]; −1 where there is none.
+        depth_z: From `complete_depth`, float32 [B, H, W].
         c2w: Target cameras, float32 [B, 4, 4].
         intrinsics: Target lenses, float32 [B, 4].
         references: From `reference_channels`, float32 [G · R, 5, h, w]; None without references.
@@ -48,6 +49,7 @@ class ConditionedViews:
     noise: Tensor
     conditioning: Tensor
     index: Tensor
+    depth_z: Tensor
     c2w: Tensor
     intrinsics: Tensor
     references: Tensor | None = None
@@ -65,7 +67,7 @@ class ConditionedViews:
     def fresh_noise(self, generator: torch.Generator) -> Tensor:
         """Anchored noise of other worlds: new salts for the same views, float32 [B, 4, H, W]."""
         salt = _salts(len(self), self.truth.device, generator)
-        return anchored_noise(self.index, self.c2w, self.intrinsics, salt)
+        return anchored_noise(self.index, self.c2w, self.intrinsics, salt, depth_z=self.depth_z)
 
 
 def prepare(batch: Batch, *, anchor_kept: Tensor | None = None) -> ConditionedViews:
@@ -104,7 +106,7 @@ def prepare(batch: Batch, *, anchor_kept: Tensor | None = None) -> ConditionedVi
         truth=torch.cat([encode_rgb(truth_rgb), encode_depth(truth_depth_z)], dim=1),
         known=(truth_depth_z > 0)[:, None].float(),
         covered=(depth_z > 0)[:, None].float(),
-        noise=anchored_noise(index, c2w, intrinsics, salt),
+        noise=anchored_noise(index, c2w, intrinsics, salt, depth_z=completed),
         conditioning=conditioning_channels(
             rgb,
             depth_z,
@@ -113,6 +115,7 @@ def prepare(batch: Batch, *, anchor_kept: Tensor | None = None) -> ConditionedVi
             confidence=confidence,
         ),
         index=index,
+        depth_z=completed,
         c2w=c2w,
         intrinsics=intrinsics,
     )

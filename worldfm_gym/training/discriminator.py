@@ -154,12 +154,8 @@ class Adversary:
         told_apart = _relative(
             [part[0] for part in parts], [part[1] for part in parts], self._cells(views)
         )
-        roughness = torch.stack(
-            [
-                (scale[: 2 * len(views)] - scale[2 * len(views) :]).square().mean()
-                for scale in judged
-            ]
-        ).mean()
+        changes = [scale[: 2 * len(views)] - scale[2 * len(views) :] for scale in judged]
+        roughness = torch.stack([change.square().mean() for change in changes]).mean()
         norm = self.learner.update(told_apart + options.smoothness * roughness, rate=moment.rate)
         return {
             "adversary": told_apart.detach(),

@@ -51,7 +51,8 @@ def test_every_target_gets_its_own_groups_references_and_salt() -> None:
         assert torch.allclose(views.conditioning[i, 5:8], rgb[0], atol=1e-6)
         assert torch.allclose(views.conditioning[i, 8:], confidence[0], atol=1e-6)
         index = given.anchor_index[group, target][None]
-        noise = anchored_noise(index, c2w, lens, given.salt[group][None])
+        salt = given.salt[group][None]
+        noise = anchored_noise(index, c2w, lens, salt, depth_z=completed)
         assert torch.equal(views.noise[i], noise[0])
 
 
