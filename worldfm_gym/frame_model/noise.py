@@ -44,27 +44,52 @@ def anchored_noise(
     Returns:
         float32 [B, 4, H, W].
     """
+    if index.is_cuda:
+        from worldfm_gym.frame_model.noise_triton import draw_noise
+
+        return draw_noise(index, c2w, intrinsics, salt, depth_z)
+    return noise_in_torch(index, c2w, intrinsics, salt, depth_z)
+
+
+def noise_in_torch(
+    index: Tensor, c2w: Tensor, intrinsics: Tensor, salt: Tensor, depth_z: Tensor
+) -> Tensor:
+    """`anchored_noise` on any device; the compiled versions are tested against it."""
     of_points = _normal(2 * index.long(), salt)
-    rays = pixel_rays(intrinsics, *index.shape[1:])
+    rays = pixel_rays(intrinsics, index.shape[1], index.shape[2])
     rays = torch.cat([rays, torch.ones_like(rays[:, :1])], dim=1)
     to_surface = c2w[:, :3, :3] @ (rays * filled_depth(depth_z)[:, None]).flatten(2)
     level = torch.log2(intrinsics[:, 0]).round()
-    eye = c2w[:, :3, 3]
-    below = torch.floor(eye)
-    # A simplex of the lattice holds the camera: its corners follow from how far along each axis of
-    # the cube the camera is, and so do their shares, which vanish where a corner is exchanged.
-    along, order = (eye - below).sort(dim=1, descending=True)
-    edges = F.pad(F.pad(along, (1, 0), value=1.0), (0, 1))  # 1, the three, 0
-    corner = torch.zeros_like(below)
+    places, offsets, shares = corners_around(c2w)
     invented = torch.zeros_like(of_points)
     for k in range(4):
-        if k:
-            corner = corner + (torch.arange(3, device=eye.device) == order[:, k - 1 : k])
-        from_corner = to_surface + (eye - below - corner)[..., None]
-        cell = _direction_cell(from_corner, level) ^ _hashed_place(below + corner)[:, None]
+        cell = _direction_cell(to_surface + offsets[:, k, :, None], level) ^ places[:, k, None]
         drawn = _normal(2 * cell.view(index.shape) + 1, salt)
-        invented += (edges[:, k] - edges[:, k + 1]).sqrt()[:, None, None, None] * drawn
+        invented += shares[:, k, None, None, None] * drawn
     return torch.where((index >= 0)[:, None], of_points, invented)
+
+
+def corners_around(c2w: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The corners of the lattice's simplex that holds each camera.
+
+    Which they are follows from how far along each axis of a lattice cube the camera is, and so do
+    their shares, which vanish where a corner is exchanged for another.
+
+    Args:
+        c2w: float32 [B, 4, 4].
+
+    Returns:
+        Numbers of the corners, int64 [B, 4]; the way from each to the camera, in the world's
+        directions, float32 [B, 4, 3]; the root of its share, float32 [B, 4].
+    """
+    eye = c2w[:, :3, 3]
+    below = torch.floor(eye)
+    along, order = (eye - below).sort(dim=1, descending=True)
+    edges = F.pad(F.pad(along, (1, 0), value=1.0), (0, 1))  # 1, the three, 0
+    steps = torch.arange(3, device=eye.device) == order[..., None]  # [B, 3, 3]
+    corners = F.pad(steps.float().cumsum(1), (0, 0, 1, 0))  # [B, 4, 3]
+    places = _hashed_place(below[:, None] + corners)
+    return places, (eye - below)[:, None] - corners, (edges[:, :-1] - edges[:, 1:]).sqrt()
 
 
 def filled_depth(depth_z: Tensor) -> Tensor:
@@ -125,8 +150,8 @@ def _direction_cell(direction: Tensor, level: Tensor) -> Tensor:
 
 
 def _hashed_place(place: Tensor) -> Tensor:
-    """Numbers of lattice points [B, 3], int64 [B]."""
-    x, y, z = (place[:, i].long() * _PRIMES[i] for i in range(3))
+    """Numbers of lattice points [*L, 3], int64 [*L]."""
+    x, y, z = (place[..., i].long() * _PRIMES[i] for i in range(3))
     return _hash((x ^ y ^ z) & _WORD)
 
 

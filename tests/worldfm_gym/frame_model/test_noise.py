@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 from worldfm_gym.camera import heading_c2w
-from worldfm_gym.frame_model.noise import anchored_noise, filled_depth
+from worldfm_gym.frame_model.noise import anchored_noise, filled_depth, noise_in_torch
 
+REPOSITORY = Path(__file__).parents[3]
 UNKNOWN = torch.zeros(1, 64, 64)
 LENS = torch.tensor([[32.0, 32.0, 32.0, 32.0]])
 
@@ -113,3 +119,34 @@ def test_the_batch_does_not_matter() -> None:
             index[part], c2w[part], lens[part], salt[part], depth_z=depth_z[part]
         )
         assert torch.equal(together[part], alone)
+
+
+def compare(device: str) -> None:
+    """Raise unless the kernel draws the noise that torch draws."""
+    from worldfm_gym.frame_model.noise_triton import draw_noise
+
+    random = torch.Generator().manual_seed(0)
+    index = torch.randint(-300, 300, (2, 24, 40), generator=random).clamp(min=-1).int()
+    depth_z = torch.rand(2, 24, 40, generator=random).sub(0.6).clamp(min=0) * 10
+    c2w, lens = torch.cat([pose(-0.3, 0), pose(1.2, 1)]), 0.6 * LENS.repeat(2, 1)
+    views = [t.to(device) for t in (index, c2w, lens, torch.tensor([1 << 55, -3]), depth_z)]
+    ours, theirs = draw_noise(*views), noise_in_torch(*views)
+    seen = (views[0] >= 0)[:, None].expand_as(ours)
+    assert torch.equal(ours[seen], theirs[seen])
+    # Directions on the border between two cells may fall to either side.
+    assert ((ours - theirs).abs() > 1e-5).float().mean() < 0.01
+
+
+def test_the_kernel_draws_the_very_noise() -> None:
+    subprocess.run(
+        [sys.executable, "-c", f"from {__name__} import compare; compare('cpu')"],
+        env=os.environ | {"TRITON_INTERPRET": "1", "PYTHONPATH": str(REPOSITORY)},
+        cwd=REPOSITORY,
+        check=True,
+        timeout=300,
+    )
+
+
+@pytest.mark.gpu
+def test_the_kernel_draws_the_very_noise_on_a_gpu() -> None:
+    compare("cuda")
