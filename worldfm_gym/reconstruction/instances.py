@@ -9,7 +9,9 @@ optional package and takes 0.1 s, where importing Open3D alone takes more than a
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -221,12 +223,38 @@ def _grid_of(points: NDArray[np.float32], voxel_m: float) -> _Grid:
 
 
 def _clusters(grid: _Grid, points: NDArray[np.float32]) -> NDArray[np.int32]:
-    """Labels from 1 of voxels that touch by face, edge or corner, int32 [x, y, z]."""
-    from scipy import ndimage
-
+    """Labels from 1 of voxels that touch by face, edge or corner, int32 [x, y, z]; 0 is empty."""
     filled = np.zeros(grid.shape, np.bool_)
-    filled.reshape(-1)[grid.cells(points)] = True
-    labels: NDArray[np.int32] = ndimage.label(filled, structure=np.ones((3, 3, 3)))[0]
+    cells = np.unique(grid.cells(points))
+    filled.reshape(-1)[cells] = True
+    labels: NDArray[np.int32] = _label(filled, cells)
+    return labels
+
+
+@numba.njit(cache=True, nogil=True)
+def _label(filled: Any, cells: Any) -> Any:
+    """Connected components by flooding from each cell in turn."""
+    nx, ny, nz = filled.shape
+    labels = np.zeros((nx, ny, nz), np.int32)
+    stack = np.empty(len(cells), np.int64)
+    count = 0
+    for seed in cells:
+        x, y, z = seed // (ny * nz), seed // nz % ny, seed % nz
+        if labels[x, y, z] != 0:
+            continue
+        count += 1
+        labels[x, y, z] = count
+        stack[0], held = seed, 1
+        while held > 0:
+            held -= 1
+            x, y, z = stack[held] // (ny * nz), stack[held] // nz % ny, stack[held] % nz
+            for i in range(max(x - 1, 0), min(x + 2, nx)):
+                for j in range(max(y - 1, 0), min(y + 2, ny)):
+                    for k in range(max(z - 1, 0), min(z + 2, nz)):
+                        if filled[i, j, k] and labels[i, j, k] == 0:
+                            labels[i, j, k] = count
+                            stack[held] = (i * ny + j) * nz + k
+                            held += 1
     return labels
 
 

@@ -18,8 +18,7 @@ _FOOT_RADIUS_M = 0.3  # whoever took the photo stood here
 _FLOOR_BAND_M = 0.02
 _CLEAR_M = 0.05  # a ray that ends so far behind a point has passed it
 _LOWEST_M = 0.15
-_NEIGHBORS = 16
-_FLOOR_SAMPLES = 20_000
+_FLOOR_SAMPLES = 800
 _HEIGHTS = 32
 
 
@@ -56,19 +55,37 @@ def _floor_colors(
     anchor: Anchor, reference: Reference, ground: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Colors [N, 3] of the floor seen nearest to each point, or of the picture's lower edge."""
-    seen = np.flatnonzero(
-        (np.abs(anchor.points[:, 2]) < _FLOOR_BAND_M) & (anchor.normals[:, 2] > 0.9)
-    )
-    if len(seen) == 0:
+    seen = (np.abs(anchor.points[:, 2]) < _FLOOR_BAND_M) & (anchor.normals[:, 2] > 0.9)
+    if not seen.any():
         rows = max(1, reference.rgb.shape[0] // 20)
         return np.tile(reference.rgb[-rows:].mean(axis=(0, 1)), (len(ground), 1))
-    from scipy.spatial import cKDTree
+    points, colors = anchor.points[seen, :2], anchor.colors[seen]
+    foot = reference.camera.position_world[:2].astype(np.float32)
+    nearest = np.argsort(np.linalg.norm(points - foot, axis=-1), kind="stable")
+    nearest = nearest[: max(_FLOOR_SAMPLES, len(nearest) // 4)]
+    nearest = nearest[:: -(-len(nearest) // _FLOOR_SAMPLES)]
+    mixed: NDArray[np.float64] = _mix_by_distance(
+        ground[:, :2].astype(np.float32), points[nearest], colors[nearest]
+    )
+    return np.rint(mixed)
 
-    seen = seen[:: -(-len(seen) // _FLOOR_SAMPLES)]
-    nearest = cKDTree(anchor.points[seen, :2]).query(
-        ground[:, :2], k=np.arange(1, min(_NEIGHBORS, len(seen)) + 1), workers=-1
-    )[1]
-    return np.asarray(np.rint(anchor.colors[seen][nearest].mean(axis=1)))
+
+@numba.njit(cache=True, nogil=True)
+def _mix_by_distance(ground: Any, points: Any, colors: Any) -> Any:
+    """Colors [N, 3] of points [M, 2] around each ground point [N, 2], weighted by 1 / distance⁶."""
+    out = np.zeros((len(ground), 3))
+    for n in range(len(ground)):
+        total = 0.0
+        for m in range(len(points)):
+            x, y = ground[n, 0] - points[m, 0], ground[n, 1] - points[m, 1]
+            square = x * x + y * y + 1e-4
+            weight = 1.0 / (square * square * square)
+            total += weight
+            for c in range(3):
+                out[n, c] += weight * colors[m, c]
+        for c in range(3):
+            out[n, c] /= total
+    return out
 
 
 def _ground_below(camera: Camera, spacing_m: float) -> NDArray[np.float64]:

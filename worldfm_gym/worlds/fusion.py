@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -168,14 +169,53 @@ def drop_outliers(anchor: Anchor, *, reach_m: float, neighbors: int = 4) -> Anch
         reach_m: Search radius in metres, a few voxels.
         neighbors: How many other points must lie within it.
     """
-    from scipy.spatial import cKDTree
-
     if len(anchor) <= neighbors:
         return anchor
-    distance, _ = cKDTree(anchor.points).query(anchor.points, k=[neighbors + 1], workers=-1)
     # A point may be sampled more sparsely than the voxels: its own radius widens the search.
-    keep = distance[:, 0] <= np.maximum(reach_m, 4 * anchor.radius)
-    return anchor[keep] if keep.any() else anchor
+    reach = np.maximum(np.float32(reach_m), 4 * anchor.radius)
+    low = np.floor(anchor.points.min(axis=0) / reach_m)
+    cell = np.floor(anchor.points / np.float32(reach_m)).astype(np.int64) - low.astype(np.int64)
+    shape = cell.max(axis=0) + 1
+    key = (cell[:, 0] * shape[1] + cell[:, 1]) * shape[2] + cell[:, 2]
+    order = np.argsort(key, kind="stable")
+    keep = _has_neighbors(
+        anchor.points[order], reach[order], cell[order], key[order], shape, reach_m, neighbors
+    )
+    if not keep.any():
+        return anchor
+    mask = np.zeros(len(anchor), np.bool_)
+    mask[order] = keep
+    return anchor[mask]
+
+
+@numba.njit(cache=True, nogil=True)
+def _has_neighbors(
+    points: Any, reach: Any, cell: Any, key: Any, shape: Any, cell_m: float, neighbors: int
+) -> Any:
+    """Whether each of the points [N, 3], sorted by cell, has so many others within reach."""
+    keep = np.zeros(len(points), np.bool_)
+    for n in range(len(points)):
+        around = int(math.ceil(reach[n] / cell_m))
+        square = reach[n] * reach[n]
+        found = -1  # not counting the point itself
+        for x in range(max(cell[n, 0] - around, 0), min(cell[n, 0] + around + 1, shape[0])):
+            for y in range(max(cell[n, 1] - around, 0), min(cell[n, 1] + around + 1, shape[1])):
+                row = (x * shape[1] + y) * shape[2]
+                start = row + max(cell[n, 2] - around, 0)
+                end = row + min(cell[n, 2] + around, shape[2] - 1)
+                m = np.searchsorted(key, start)
+                while m < len(key) and key[m] <= end and found < neighbors:
+                    a, b = points[m, 0] - points[n, 0], points[m, 1] - points[n, 1]
+                    c = points[m, 2] - points[n, 2]
+                    if a * a + b * b + c * c <= square:
+                        found += 1
+                    m += 1
+                if found >= neighbors:
+                    break
+            if found >= neighbors:
+                break
+        keep[n] = found >= neighbors
+    return keep
 
 
 def spread_out(c2w: NDArray[np.float64], count: int) -> list[int]:

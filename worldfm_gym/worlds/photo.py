@@ -20,7 +20,7 @@ from worldfm_gym.worlds.scan_formats import as_array, camera_of, read_json
 from worldfm_gym.worlds.world import World
 
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
-WORKING_SIDE = 768
+WORKING_SIDE = 640
 """Longer side in pixels that photos without depth are shrunk to: finer than depth is estimated."""
 
 _FOLDER_DEPTHS = ("depth_mm.png", "depth.png", "depth.npy")

@@ -122,7 +122,7 @@ def estimate_frames(
     """Estimate the depth of posed pictures, at the scales at which they agree with each other.
 
     Args:
-        pictures: At least one; each is read, and shrunk to 768 pixels a side.
+        pictures: At least one; each is read, and shrunk to 640 pixels a side.
         estimator: As for `worldfm_gym.reconstruction.make_estimator`.
         device: Torch device that it computes on.
 
@@ -159,7 +159,7 @@ def estimate_frames(
 
 
 def _shrunk(picture: PosedPicture) -> tuple[NDArray[np.uint8], Camera]:
-    """A picture and its camera at no more than 768 pixels a side."""
+    """A picture and its camera at no more than 640 pixels a side."""
     from PIL import Image
 
     rgb, camera = read_color(picture.color_path), picture.camera
