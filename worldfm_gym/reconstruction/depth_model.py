@@ -14,6 +14,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import Tensor
 from torch.nn import functional as F
 
 from worldfm_gym.errors import ReconstructionError
@@ -171,17 +172,31 @@ class DepthModel:
     def _predict(
         self, image: NDArray[np.uint8], lens: NDArray[np.float64] | None, rows: int, columns: int
     ) -> Prediction:
-        """The network's own view of an image."""
-        rgb = torch.tensor(image).to(self.device)
-        rgb = rgb.permute(2, 0, 1)[None].float() / 127.5 - 1
+        """What the network says on average about an image and its mirror image."""
+        rgb = torch.tensor(image).to(self.device).permute(2, 0, 1)[None].float() / 127.5 - 1
         small = F.interpolate(
             rgb, size=(rows, columns), mode="bilinear", align_corners=False, antialias=True
         )
-        known = torch.tensor([lens is not None], device=self.device)
+        both = torch.cat([small, small.flip(-1)]).contiguous(memory_format=torch.channels_last)
         told = np.ones(4) if lens is None else lens
-        numbers = torch.tensor(told, dtype=torch.float32, device=self.device)[None]
-        prediction: Prediction = self.network(small, numbers[:, :2], numbers[:, 2:], known)
-        return prediction
+        lenses = torch.tensor(np.stack([told, told]), dtype=torch.float32, device=self.device)
+        lenses[1, 2] = columns - lenses[1, 2]
+        known = torch.full((2,), lens is not None, device=self.device)
+        seen: Prediction = self.network(both, lenses[:, :2], lenses[:, 2:], known)
+        mirror = torch.tensor([-1.0, 1.0, 1.0], device=self.device)
+        up = seen.up_camera[:1] + mirror * seen.up_camera[1:]
+        return Prediction(
+            log_depth=_unmirrored(seen.log_depth),
+            log_error=_unmirrored(seen.log_error),
+            log_focal=seen.log_focal.mean(0, keepdim=True),
+            log_focal_error=seen.log_focal_error.mean(0, keepdim=True),
+            up_camera=F.normalize(up, dim=-1),
+        )
+
+
+def _unmirrored(images: Tensor) -> Tensor:
+    """The mean of an image and its mirrored twin, [2, H, W] to [1, H, W]."""
+    return (images[:1] + images[1:].flip(-1)) / 2
 
 
 def network_size(height: int, width: int, pixels: int = _PIXELS) -> tuple[int, int]:

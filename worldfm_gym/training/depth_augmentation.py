@@ -118,21 +118,34 @@ def _lighting(batch: DepthBatch, draw: _Draws) -> Tensor:
     facing = (normal * lamp).sum(1, keepdim=True).clamp(min=0)
     shade = 1 + draw.happens(0.5) * draw.uniform(0.2, 1.0) * (1.6 * facing - 0.6)
     lit = torch.ones_like(shade)
-    for share in (0.55, 0.45):
-        edge = F.normalize(draw.normal(3), dim=1)
-        middle = points.mean((2, 3), keepdim=True)
-        along = (edge * (points - middle)).sum(1, keepdim=True)
-        sharp = torch.exp(draw.uniform(1.0, 4.5))
-        half_space = torch.sigmoid(sharp * (along - 0.5 * draw.normal()))
-        period = torch.exp(draw.uniform(-1.5, 0.8))
-        stripes = torch.sigmoid(sharp * 0.3 * torch.sin(6.28 / period * along + draw.uniform(0, 6)))
-        mask = torch.where(draw.happens(0.35) > 0, half_space * stripes, half_space)
-        gain = torch.exp(draw.uniform(-1.6, 1.6))  # 0.2…5: a shadow or a patch of sun
-        mask = mask * (0.35 + 0.65 * facing)
+    for share in (0.6, 0.4, 0.25):
+        gain = torch.exp(draw.uniform(0.3, 2.0))  # 1.3…7: a patch of sun
+        gain = torch.where(draw.happens(0.4) > 0, 1 / gain, gain)  # or a shadow
+        mask = _beam(points, draw) * (0.4 + 0.6 * facing)
         lit = torch.where(draw.happens(share) > 0, lit * (1 + (gain - 1) * mask), lit)
     distance = points.norm(dim=1, keepdim=True)
     flash = draw.happens(0.15) * 1.5 / (0.3 + distance.square())  # a lamp on the camera
     return shade.clamp(min=0.05) * lit + flash
+
+
+def _beam(points: Tensor, draw: _Draws) -> Tensor:
+    """Where a beam of light falls that comes through a window, perhaps one with bars or blinds.
+
+    The beam has the section of a parallelogram and passes through a point of what is seen.
+    """
+    spread, middle = torch.std_mean(points, dim=(2, 3), keepdim=True)
+    offset = points - middle - 0.8 * spread * draw.normal(3)
+    sharp = torch.exp(draw.uniform(2.3, 5.0))  # edges 1…10 cm wide
+    mask = torch.ones_like(points[:, :1])
+    for _ in range(2):
+        axis = F.normalize(draw.normal(3), dim=1)
+        along = (axis * offset).sum(1, keepdim=True)
+        half = torch.exp(draw.uniform(-1.6, 0.9))  # metres
+        mask = mask * torch.sigmoid(sharp * (half - along.abs()))
+    period = torch.exp(draw.uniform(-2.2, 0.2))
+    open_share = draw.uniform(-0.8, 0.6)
+    bars = torch.sigmoid(10 * (torch.cos(6.28 / period * along) - open_share))
+    return torch.where(draw.happens(0.4) > 0, mask * bars, mask)
 
 
 def _blotched(linear: Tensor, draw: _Draws) -> Tensor:

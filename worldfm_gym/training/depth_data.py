@@ -27,7 +27,9 @@ from worldfm_gym.training.depth_scenes import DepthDataConfig, DepthJob, make_de
 _AHEAD = 3  # jobs under way per worker
 _DRAWN_AHEAD = 4  # worlds
 _FIRST_WORLDS = 24
-_ORDER_NOISE = 0.1
+_ORDER_NOISE = 0.15
+_MANY_THINGS = 12
+_SPREAD = (0.12, 0.35)  # standard deviation of log depth in photos of rooms
 
 
 class DepthSource:
@@ -206,23 +208,39 @@ def _drawn(job: DepthJob, config: DepthDataConfig, kept: int, device: torch.devi
         from worldfm_gym.worlds.raycast.gpu import DeviceScenes, render_scenes
 
         arrays = [torch.from_numpy(a).to(device) for a in (scene, job.c2w, lenses)]
-        rgb, depth_z, _ = render_scenes(
+        rgb, depth_z, instance = render_scenes(
             DeviceScenes.upload(job.packed, device), *arrays, width=width, height=height
         )
     else:
         from worldfm_gym.worlds.raycast.cpu import render_packed
 
         images = render_packed(job.packed, scene, job.c2w, lenses, width=width, height=height)
-        rgb, depth_z = (torch.from_numpy(a) for a in images[:2])
+        rgb, depth_z, instance = (torch.from_numpy(a) for a in images)
     up = torch.from_numpy(np.ascontiguousarray(job.c2w[:, 2, :3])).to(device)
     lens = torch.from_numpy(job.intrinsics).to(device)
-    # A wall that fills the view says little; what is known nowhere says nothing.
-    coarse = depth_z[:, ::4, ::4].clamp(0.1, 30.0).log().flatten(1)
-    noise = torch.from_numpy(np.random.default_rng(len(job.packed.prims)).normal(size=len(up)))
-    interest = coarse.std(dim=1) + _ORDER_NOISE * noise.to(device, torch.float32)
-    best = interest.argsort(descending=True)[:kept]
+    noise = np.random.default_rng(len(job.packed.prims)).normal(0.0, _ORDER_NOISE, len(up))
+    likeness = photo_likeness(depth_z, instance) + torch.from_numpy(noise).to(device)
+    best = likeness.argsort(descending=True)[:kept]
     # More than 60 m away, a step more doesn't show; half precision keeps the rest to 0.1 %.
     return [rgb[best], depth_z[best].clamp(max=60.0).half(), lens[best], up[best]]
+
+
+def photo_likeness(depth_z: Tensor, instance: Tensor) -> Tensor:
+    """How much views look like what people photograph, [B].
+
+    Photos show things, not a bare wall, and not the grazing views with great ranges of depth that
+    cameras anywhere in a room mostly get. Trained on those, the network exaggerates the depth of
+    photos.
+
+    Args:
+        depth_z: [B, H, W].
+        instance: Index of the object that each pixel shows, [B, H, W].
+    """
+    few = instance[:, ::6, ::6].flatten(1).sort(dim=1).values
+    things = 1 + (few.diff(dim=1) != 0).sum(1)
+    spread = depth_z[:, ::4, ::4].clamp(0.1, 30.0).log().flatten(1).std(dim=1)
+    flat, deep = (_SPREAD[0] - spread).clamp(min=0), (spread - _SPREAD[1]).clamp(min=0)
+    return things.clamp(max=_MANY_THINGS) / _MANY_THINGS - 1.5 * (flat + deep)
 
 
 @dataclass(frozen=True, slots=True)

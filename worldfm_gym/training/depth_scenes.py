@@ -38,7 +38,15 @@ class DepthDataConfig:
         ConfigError: On values that no sample can be made with.
     """
 
-    kinds: tuple[str, ...] = ("rooms", "factory", "rooms", "warehouse", "rooms", "maze")
+    kinds: tuple[str, ...] = (
+        "rooms",
+        "factory",
+        "rooms",
+        "warehouse",
+        "rooms",
+        "rooms",
+        "maze",
+    )
     """Kinds of worlds, taken in turn."""
     sizes: tuple[tuple[int, int], ...] = (
         (256, 192),
@@ -53,9 +61,9 @@ class DepthDataConfig:
     """Share of the worlds, and of the batches, that each size gets."""
     views: int = 64
     """Views of each world."""
-    kept: float = 0.5
-    """Share of them that is kept: those with the most depth in them."""
-    fov_deg: tuple[float, float] = (36.0, 95.0)
+    kept: float = 0.4
+    """Share of them that is kept: those most like photos of a place."""
+    fov_deg: tuple[float, float] = (34.0, 88.0)
     """Range of the field of view along the longer side."""
     redecorated: float = 0.8
     """Share of the worlds with materials, colors and lights changed at random."""
@@ -63,7 +71,7 @@ class DepthDataConfig:
     """Share of the worlds with invented objects."""
     pool_worlds: int = 640
     """Worlds kept on the device at a time."""
-    reuse: float = 5.0
+    reuse: float = 7.0
     """How often each view is drawn into a batch, on average, before newer ones replace it."""
     known_lens: float = 0.5
     """Share of the samples whose lens the network is told."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import threading
 from collections.abc import Mapping
@@ -237,7 +238,7 @@ class _Run:
             data,
             sizes=data.sizes[:1],
             size_shares=(1.0,),
-            views=max(2, 2 * self.options.held_out // len(data.kinds)),
+            views=math.ceil(self.options.held_out / len(data.kinds) / data.kept),
             pool_worlds=len(data.kinds),
             held_out=True,
         )
