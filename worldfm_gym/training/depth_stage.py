@@ -28,7 +28,7 @@ from worldfm_gym.training.depth_losses import DepthLossOptions, depth_loss
 from worldfm_gym.training.depth_scenes import DepthDataConfig
 from worldfm_gym.training.depth_sheet import batch_sheet, photo_sheet
 from worldfm_gym.training.learner import Arithmetic, Learner
-from worldfm_gym.training.loop import _set_on_signals
+from worldfm_gym.training.loop import set_on_signals
 from worldfm_gym.training.options import OptimizerOptions
 from worldfm_gym.training.processes import Processes, join_processes
 from worldfm_gym.training.reporting import Averages, Reporter
@@ -141,7 +141,7 @@ class _Run:
             bf16 = self.device.type == "cuda"
         self.arithmetic = Arithmetic(self.device, bf16=bf16)
         self.learner = Learner(
-            _starting_network(options, config),  # type: ignore[arg-type]
+            _starting_network(options, config),
             lambda network: network,
             options=options.optimizer,
             arithmetic=self.arithmetic,
@@ -164,7 +164,7 @@ class _Run:
         try:
             held_out = self._hold_out()  # while the workers start
             stopped = threading.Event()
-            with _set_on_signals(stopped):
+            with set_on_signals(stopped):
                 first = source.batch(options.batch)
                 save_sheet(batch_sheet(first), options.out / "augmented.png")
                 self.reporter.line(f"first batch after {self.budget.spent_seconds:.0f} s")

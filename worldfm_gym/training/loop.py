@@ -121,7 +121,7 @@ class _Run:
             return
         source = source or self._open_source()
         try:
-            with _set_on_signals(stopped):
+            with set_on_signals(stopped):
                 self._hold_out(held_out)
                 self.stage.begin(lambda: source.batch(options.groups))
                 self._take_steps(source, stopped)
@@ -285,7 +285,7 @@ def _arithmetic(options: TrainOptions, processes: Processes) -> Arithmetic:
 
 
 @contextmanager
-def _set_on_signals(stopped: threading.Event) -> Iterator[None]:
+def set_on_signals(stopped: threading.Event) -> Iterator[None]:
     """Set the event on SIGTERM and SIGINT instead of dying, so that a last checkpoint is written.
 
     A second signal acts as ever. Only a process's main thread can listen to signals.
