@@ -166,6 +166,7 @@ class DepthModel:
             confidence=confidence.float().cpu().numpy(),
             K=matrix,
             metric=False,
+            up_camera=predicted.up_camera[0].double().cpu().numpy(),
         )
 
     @torch.inference_mode()

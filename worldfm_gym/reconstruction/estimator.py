@@ -27,12 +27,15 @@ class DepthEstimate:
         confidence: How much to trust each pixel, 0…1, float32 [H, W].
         K: Intrinsics in pixels, float64 [3, 3]: those given, or the estimator's own.
         metric: Whether the depth's unit is the metre.
+        up_camera: Unit vector against gravity in the camera frame, float64 [3]; None where the
+            estimator does not tell.
     """
 
     depth_z: NDArray[np.float32]
     confidence: NDArray[np.float32]
     K: NDArray[np.float64]
     metric: bool
+    up_camera: NDArray[np.float64] | None = None
 
 
 @runtime_checkable
