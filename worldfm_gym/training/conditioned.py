@@ -196,17 +196,30 @@ class FewStepSampler(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, views: ConditionedViews, steps: int) -> Tensor:
-        """Draw the views, float32 [B, 4, H, W]."""
+    def forward(
+        self, views: ConditionedViews, steps: int, other_noise: Tensor | None = None
+    ) -> Tensor:
+        """Draw the views, float32 [B, 4, H, W].
+
+        Given other noise [B, 4, H, W], draw them with that too: float32 [2, B, 4, H, W].
+        """
         predict = _predictor(self.network, views)
-        if steps == 1:
-            return sample(predict, views.noise)
-        with torch.no_grad():
-            first = sample(predict, views.noise)
-        # Autocast would hand the first pass's weights, which have no gradient, to the second.
-        torch.clear_autocast_cache()
-        noisy = mix(first, views.noise, SECOND_STEP_TIME)
-        return predict(noisy, noisy.new_full((len(noisy),), SECOND_STEP_TIME))
+        if other_noise is None:
+            return _few_steps(predict, views.noise, steps)
+        noises = (views.noise, other_noise)
+        return torch.stack([_few_steps(predict, noise, steps) for noise in noises])
+
+
+def _few_steps(predict: Predict, noise: Tensor, steps: int) -> Tensor:
+    """Images of noise in one or two steps, with gradients through the last."""
+    if steps == 1:
+        return sample(predict, noise)
+    with torch.no_grad():
+        first = sample(predict, noise)
+    # Autocast would hand the first pass's weights, which have no gradient, to the second.
+    torch.clear_autocast_cache()
+    noisy = mix(first, noise, SECOND_STEP_TIME)
+    return predict(noisy, noisy.new_full((len(noisy),), SECOND_STEP_TIME))
 
 
 @torch.no_grad()

@@ -36,7 +36,12 @@ from worldfm_gym.training.conditioned import (
 from worldfm_gym.training.discriminator import AdversarialOptions, Adversary
 from worldfm_gym.training.learner import Arithmetic, Learner
 from worldfm_gym.training.loop import train
-from worldfm_gym.training.losses import LossOptions, matching_loss, reconstruction_loss
+from worldfm_gym.training.losses import (
+    LossOptions,
+    energy_score,
+    matching_loss,
+    reconstruction_loss,
+)
 from worldfm_gym.training.options import OptimizerOptions, TrainOptions
 from worldfm_gym.training.processes import Processes
 from worldfm_gym.training.stage import BatchSource, Moment
@@ -59,6 +64,9 @@ class MatchingOptions:
     """Weight of the reconstruction of pixels that the anchor or a warped reference shows."""
     truth_invented: float = 0.1
     """Weight of the reconstruction of all other pixels; much of it blurs them."""
+    energy: float = 0.0
+    """Weight of the energy score of pixels that nothing shows; its draws cost a second forward
+    pass."""
     fake_updates: int = 1
     """Updates of the fake score network for each of the student."""
     fake_learning_rate: float = 2.0
@@ -206,9 +214,17 @@ class DistillStage:
         """Train the student, then what judges it on what the student drew."""
         views, goal = self._choose(batch, moment)
         steps = 2 if _takes_turn(moment.step, self._parts.two_steps) else 1
+        other_noise = views.fresh_noise(moment.generator) if self._parts.energy > 0 else None
         with self._arithmetic.context():
-            drawn = self._student.shared(views, steps)
+            drawn = self._student.shared(views, steps, other_noise)
+        scattered = None
+        if other_noise is not None:
+            scattered, drawn = drawn, drawn[0]
         loss, figures = self._student_loss(views, drawn, goal, moment)
+        if scattered is not None:
+            energy = self._energy(views, scattered)
+            loss = loss + self._parts.energy * energy
+            figures["energy"] = energy.detach()
         figures["student_norm"] = self._student.update(loss, rate=moment.rate)
         if self._fake is not None:
             for _ in range(self._parts.fake_updates):
@@ -257,6 +273,13 @@ class DistillStage:
             loss = loss + parts.regression / max(parts.pair_share, 1e-6) * regression
             figures["regression"] = regression.detach()
         return loss, figures
+
+    def _energy(self, views: ConditionedViews, drawn: Tensor) -> Tensor:
+        """Energy score of two drawings of the views, [2, B, 4, H, W]."""
+        seen = torch.ones_like(views.truth)
+        seen[:, 3:] = views.known
+        one, other = drawn * seen
+        return energy_score(one, other, views.truth * seen, pixels=1 - views.told)
 
     def _matching(
         self, fakes: Learner[FrameDiT], views: ConditionedViews, drawn: Tensor, moment: Moment

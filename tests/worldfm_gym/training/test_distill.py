@@ -32,7 +32,7 @@ from worldfm_gym.training.distill import (
     _takes_turn,
     train_distill,
 )
-from worldfm_gym.training.losses import LossOptions, matching_loss
+from worldfm_gym.training.losses import LossOptions, energy_score, matching_loss
 from worldfm_gym.training.options import OptimizerOptions
 from worldfm_gym.training.stage import Moment
 
@@ -180,6 +180,35 @@ def test_the_adversary_is_phased_in_and_leaves_told_pixels_alone_if_asked() -> N
         assert mean.sqrt() == pytest.approx(expected, rel=1e-3)
         if told == 0:
             assert (size * (views.told == 1)).sum() == 0
+
+
+def test_the_energy_score_is_least_for_draws_from_the_truths_distribution() -> None:
+    generator = torch.Generator().manual_seed(0)
+    shape = (400, 1, 16, 16)
+
+    def textures(contrast: float) -> torch.Tensor:
+        """Blots whose common brightness is as random as their pattern."""
+        parts = torch.randn(shape, generator=generator) + torch.randn(
+            400, 1, 1, 1, generator=generator
+        )
+        return contrast * parts
+
+    truth, pixels = textures(1.0), torch.ones(shape)
+    scores = {
+        contrast: float(energy_score(*(textures(contrast) for _ in "ab"), truth, pixels=pixels))
+        for contrast in (0.0, 0.5, 1.0, 1.6)
+    }
+    assert min(scores, key=lambda contrast: scores[contrast]) == 1.0
+    same = textures(1.0)
+    assert energy_score(same, same, truth, pixels=pixels) > 1.2 * scores[1.0]
+    assert energy_score(same, -same, truth, pixels=0 * pixels) == pytest.approx(0.0005, abs=1e-4)
+
+
+def test_the_energy_score_ties_what_is_drawn_to_its_noise() -> None:
+    trained = stage(matching=0.0, regression=0.0, truth_told=0.0, truth_invented=0.0, energy=1.0)
+    figures = steps_of(trained, 20)
+    assert figures[-1]["energy"] < figures[0]["energy"]
+    assert "energy" not in steps_of(stage(), 1)[0]
 
 
 def test_a_run_ends_with_a_student_and_can_go_on(
