@@ -62,9 +62,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
     print(describe())
-    print(
-        "| photo | total s | imports | world | reset | step | peak GB | points | objects | free m² |"
-    )
+    print("| photo | s | imports | world | reset | step | peak GB | points | objects | free m² |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     with tempfile.TemporaryDirectory() as folder:
         for photo in photos(options.photos, options.size, Path(folder)):
@@ -80,7 +78,7 @@ def photos(given: list[str], size: str, folder: Path) -> list[Path]:
     shipped = Path(worldfm_gym.__file__).parent / "data/garage/photo.jpg"
     width, height = (int(side) for side in size.split("x"))
     made = []
-    for source in map(Path, given or [shipped]):
+    for source in [Path(name) for name in given] or [shipped]:
         name = source.parent.name if source.stem == "photo" else source.stem
         with Image.open(source) as image:
             path = folder / f"{name}.jpg"

@@ -9,7 +9,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-_REACH = 0.01  # of the longer side: half the width of the widest ramp
+_REACH = 0.01  # of the longer side: half the width of a ramp
+_STEEP = 8.0  # tangent of the angle to the line of sight, 83°, of what is no surface
 _EDGE = 0.12  # relative step of 1/z across the window, beyond which it may be an edge
 _STEEPER = 2.0  # how much steeper than its surroundings a ramp is
 _SIDE = 0.2  # share of the step within which a pixel is on one side already
@@ -26,12 +27,33 @@ def sharpened(depth_z: NDArray[np.float32], rgb: NDArray[np.uint8]) -> NDArray[n
         depth_z: z-depth, float32 [H, W]; 0 where unknown.
         rgb: The image that it belongs to, uint8 [H, W, 3].
     """
-    reach = max(2, round(_REACH * max(depth_z.shape)))
     inverse = np.zeros(depth_z.shape, np.float32)
     np.divide(1.0, depth_z, out=inverse, where=depth_z > 0)
-    steps = _stepped(inverse, np.ascontiguousarray(rgb), reach)
-    np.divide(1.0, steps, out=inverse, where=steps > 0)
-    return np.where(depth_z > 0, inverse, np.float32(0.0))
+    inverse = _stepped(
+        inverse, np.ascontiguousarray(rgb), max(2, round(_REACH * max(depth_z.shape)))
+    )
+    out = np.zeros(depth_z.shape, np.float32)
+    np.divide(1.0, inverse, out=out, where=inverse > 0)
+    return out
+
+
+def steep_pixels(depth_z: NDArray[np.float32], focal_px: float) -> NDArray[np.bool_]:
+    """Pixels whose surface lies nearly along the line of sight: what is left of ramps, [H, W].
+
+    Floors far away do, too: the caller knows them.
+
+    Args:
+        depth_z: z-depth, float32 [H, W]; 0 where unknown.
+        focal_px: Focal length in pixels.
+    """
+    log = np.log(np.where(depth_z > 0, depth_z, np.float32(1.0)))
+    square = np.zeros(depth_z.shape, np.float32)
+    for axis in (0, 1):
+        along, known = np.moveaxis(log, axis, 0), np.moveaxis(depth_z > 0, axis, 0)
+        slope = np.zeros_like(along)
+        slope[1:-1] = np.where(known[2:] & known[:-2], (along[2:] - along[:-2]) / 2, 0)
+        square += np.moveaxis(slope * np.float32(focal_px), 0, axis) ** 2
+    return np.asarray(square > _STEEP**2)
 
 
 @numba.njit(cache=True, nogil=True)

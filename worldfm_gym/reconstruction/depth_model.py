@@ -118,7 +118,7 @@ class DepthModel:
     ) -> list[DepthEstimate]:
         """Estimate the depth of each image on its own; see `DepthEstimator.estimate`.
 
-        Depth is metric only as far as things have their usual sizes, so `metric` is False.
+        Depth is metric as far as things have their usual sizes.
 
         Args:
             images: rgb, uint8 [H, W, 3] each; sizes may differ.
@@ -165,7 +165,7 @@ class DepthModel:
             depth_z=depth_z.float().cpu().numpy(),
             confidence=confidence.float().cpu().numpy(),
             K=matrix,
-            metric=False,
+            metric=True,
             up_camera=predicted.up_camera[0].double().cpu().numpy(),
         )
 
@@ -174,7 +174,11 @@ class DepthModel:
         self, image: NDArray[np.uint8], lens: NDArray[np.float64] | None, rows: int, columns: int
     ) -> Prediction:
         """What the network says on average about an image and its mirror image."""
-        rgb = torch.tensor(image).to(self.device).permute(2, 0, 1)[None].float() / 127.5 - 1
+        rgb = (
+            torch.tensor(np.ascontiguousarray(image)).to(self.device).permute(2, 0, 1)[None].float()
+            / 127.5
+            - 1
+        )
         small = F.interpolate(
             rgb, size=(rows, columns), mode="bilinear", align_corners=False, antialias=True
         )

@@ -22,12 +22,15 @@ _HYPOTHESES = 200
 _INLIER = 0.06  # of the camera's height
 _SUNK = 0.2
 _SUNK_COST = 2.5
-_MAX_ROLL_DEG, _MAX_PITCH_DEG = 25.0, 60.0
+_MIN_SAMPLES = 30
+_MAX_ERROR_DEG = 12.0  # of an estimated up direction
+_MAX_ROLL_DEG, _MAX_PITCH_DEG = 25.0, 55.0  # of a camera held by a hand, from its usual pitch
+_USUAL_PITCH_DEG = -8.0
 _FACING_COS = np.cos(np.deg2rad(35.0))
-_MIN_SHARE = 0.03  # of the pixels with depth
+_MIN_SHARE = 0.02  # of the pixels with depth
 _MIN_AREA = 0.15  # of the camera's height squared
 _REFINEMENTS = 8
-_FLATTEN = 0.08  # of the camera's height
+_FLATTEN = 0.1  # of the camera's height
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,38 +62,40 @@ def find_ground(
     Args:
         depth_z: z-depth in any unit, [H, W]; 0 where unknown.
         K: Intrinsics in pixels [3, 3].
-        up_camera: Estimate of the direction against gravity [3]; None takes the image's up, and
-            allows 25° of roll and 60° of pitch.
+        up_camera: Estimate of the direction against gravity [3]; None prefers the tilts of
+            cameras held by a hand: little roll, and a pitch of up to 55°.
 
     Returns:
         The plane, or None if no level surface below the camera is in view.
     """
     points, normals, area = _samples(depth_z, K)
-    if len(points) < 50:
-        return None
-    prior = np.array([0.0, -1.0, 0.0]) if up_camera is None else up_camera
-    facing = np.flatnonzero((normals @ prior > 0.5) & (np.einsum("ni,ni->n", normals, points) < 0))
-    if len(facing) == 0:
+    prior = _Prior.of(up_camera)
+    level = normals @ prior.up > 0.5
+    facing = np.flatnonzero(level & (np.einsum("ni,ni->n", normals, points) < 0))
+    if len(facing) < _MIN_SAMPLES:
         return None
     chosen = facing[np.linspace(0, len(facing) - 1, min(_HYPOTHESES, len(facing))).astype(int)]
-    # Surfaces look rougher than they are: the normals' own average is a hypothesis everywhere.
-    mean = normals[facing].mean(axis=0)
-    mean /= np.linalg.norm(mean)
-    ups = np.concatenate([normals[chosen], np.broadcast_to(mean, (len(chosen), 3))])
-    height = -np.einsum("ni,ni->n", ups, np.concatenate([points[chosen], points[chosen]]))
-    plausible = (height > 0) & _tilt_is_plausible(ups, prior)
+    # Surfaces look rougher than they are: one up direction for all points is a hypothesis, too.
+    common = prior.up if prior.is_measured else normals[facing].mean(axis=0)
+    common = np.broadcast_to(common / np.linalg.norm(common), (len(chosen), 3))
+    ups = np.concatenate([normals[chosen], common])
+    heights = -np.einsum("ni,ni->n", ups, np.concatenate([points[chosen], points[chosen]]))
+    plausible = (heights > 0) & (prior.likelihood(ups) > 0)
     if not plausible.any():
         return None
-    ups, height = ups[plausible], height[plausible]
-    scores = np.array([_score(points, normals, u, h) for u, h in zip(ups, height, strict=True)])
+    ups, heights = ups[plausible], heights[plausible]
+    scores = prior.likelihood(ups) * _scores(points, normals, ups, heights)
     best = int(scores.argmax())
-    up, height_best = _refined(points, normals, ups[best], float(height[best]))
-    if not _tilt_is_plausible(up[None], prior)[0] or _score(points, normals, up, height_best) <= 0:
+    up, height = ups[best], float(heights[best])
+    refined = _refined(points, normals, up, height)
+    if prior.likelihood(refined[0][None])[0] > 0:
+        up, height = refined
+    if _scores(points, normals, up[None], np.array([height]))[0] <= 0:
         return None
-    on = _on_plane(points, normals, up, height_best)
-    if on.mean() < _MIN_SHARE or area[on].sum() < _MIN_AREA * height_best**2:
+    on = (np.abs(points @ up / -height - 1.0) < _INLIER) & (normals @ up > _FACING_COS)
+    if on.mean() < _MIN_SHARE or area[on].sum() < _MIN_AREA * height**2:
         return None
-    return Ground(up, height_best, float(on.mean()))
+    return Ground(up, height, float(on.mean()))
 
 
 def flattened(
@@ -98,8 +103,8 @@ def flattened(
 ) -> NDArray[np.float32]:
     """Depth whose floor lies on the ground plane, as floors do and estimates nearly do.
 
-    Pixels are moved along their rays if they lie within 8 % of the camera's height of the plane and
-    the surface there is level; the move fades out toward the limit, so that no step appears.
+    Pixels are moved along their rays if the surface there is level and within 10 % of the camera's
+    height of the plane; the move fades out toward the limit, so that no step appears.
 
     Args:
         depth_z: z-depth in any unit, [H, W]; 0 where unknown.
@@ -143,39 +148,42 @@ def _samples(
     return points, flat, area
 
 
-def _tilt_is_plausible(ups: NDArray[np.float64], prior: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Whether cameras with these up directions [N, 3] are held like `prior`, bool [N]."""
-    side = np.cross(prior, [0.0, 0.0, 1.0])
-    side /= max(float(np.linalg.norm(side)), 1e-9)
-    roll = np.arcsin(np.clip(np.abs(ups @ side), 0, 1))
-    tilt = np.arccos(np.clip(ups @ prior, -1, 1))
-    return np.asarray((roll < np.deg2rad(_MAX_ROLL_DEG)) & (tilt < np.deg2rad(_MAX_PITCH_DEG)))
+@dataclass(frozen=True, slots=True)
+class _Prior:
+    """Which up directions to believe in: near an estimate, or those of hand-held cameras."""
+
+    up: NDArray[np.float64]
+    is_measured: bool
+
+    @classmethod
+    def of(cls, up_camera: NDArray[np.float64] | None) -> _Prior:
+        """The prior of an estimate, or of none."""
+        if up_camera is None:
+            return cls(np.array([0.0, -1.0, 0.0]), False)
+        return cls(np.asarray(up_camera, np.float64), True)
+
+    def likelihood(self, ups: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Factors [N] within 0…1 for up directions [N, 3]; 0 is not believed."""
+        if self.is_measured:
+            tilt_deg = np.rad2deg(np.arccos(np.clip(ups @ self.up, -1, 1)))
+            return np.asarray(np.clip(1.0 - (tilt_deg / _MAX_ERROR_DEG) ** 2, 0.0, 1.0))
+        roll_deg = np.rad2deg(np.arcsin(np.clip(ups[:, 0], -1, 1)))
+        pitch_deg = np.rad2deg(np.arctan2(ups[:, 2], -ups[:, 1])) - _USUAL_PITCH_DEG
+        off = (roll_deg / _MAX_ROLL_DEG) ** 2 + (pitch_deg / _MAX_PITCH_DEG) ** 2
+        return np.asarray(np.where(ups[:, 1] < 0, np.clip(1.0 - off, 0.0, 1.0), 0.0))
 
 
-def _on_plane(
+def _scores(
     points: NDArray[np.float64],
     normals: NDArray[np.float64],
-    up: NDArray[np.float64],
-    height: float,
-) -> NDArray[np.bool_]:
-    """Points that lie on a plane and whose surface is level with it, bool [N]."""
-    return np.asarray(
-        (np.abs(points @ up / -height - 1.0) < _INLIER) & (normals @ up > _FACING_COS)
-    )
-
-
-def _score(
-    points: NDArray[np.float64],
-    normals: NDArray[np.float64],
-    up: NDArray[np.float64],
-    height: float,
-) -> float:
-    """Share of points on a plane, less the cost of those seen through it; tilted cameras lose."""
-    q = points @ up / -height
-    on = (np.abs(q - 1.0) < _INLIER) & (normals @ up > _FACING_COS)
+    ups: NDArray[np.float64],
+    heights: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Share of points on each of M planes, less the cost of those seen through it, [M]."""
+    q = (points @ ups.T) / -heights
+    on = (np.abs(q - 1.0) < _INLIER) & (normals @ ups.T > _FACING_COS)
     sunk = q > 1.0 + _SUNK
-    upright = 1.0 - (up[0] / np.sin(np.deg2rad(1.5 * _MAX_ROLL_DEG))) ** 2
-    return float(upright * (on.mean() - _SUNK_COST * sunk.mean()))
+    return np.asarray(on.mean(axis=0) - _SUNK_COST * sunk.mean(axis=0))
 
 
 def _refined(

@@ -35,6 +35,7 @@ _CEILING_M = 1.9
 _BASE_M = 0.35  # an object's lowest point lies no higher
 _MIN_SIZE_M = 0.15
 _MAX_SIZE_M = 3.0
+_MAX_GROUND_M2 = 3.0
 _MIN_AREA_M2 = 0.03
 _MAX_OBJECTS = 48
 _OUTLIERS_PERCENT = 1.0
@@ -76,8 +77,8 @@ def find_objects(anchor: Anchor) -> tuple[Anchor, list[WorldObject]]:
     """Tell the objects of a reconstructed place from its floor, walls and ceiling.
 
     An object is a connected set of surface that stands on the floor, or near it, between 0.15 m and
-    3 m large. Walls are upright planes with next to nothing behind them; what hangs on them stays
-    with them. Objects that touch are one.
+    3 m large and no larger than 3 m² on the ground. Walls are upright planes with next to nothing
+    behind them; what hangs on them stays with them. Objects that touch are one.
 
     Args:
         anchor: Surfaces, upright, floor at z = 0.
@@ -279,7 +280,8 @@ def _box(points: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.f
     assert best is not None
     _, turn, low, high = best
     size = np.array([*np.maximum(high - low, _VOXEL_M), top - bottom])
-    if np.sort(size)[1] < _MIN_SIZE_M or size.max() > _MAX_SIZE_M:
+    too_large = size.max() > _MAX_SIZE_M or size[0] * size[1] > _MAX_GROUND_M2
+    if too_large or np.sort(size)[1] < _MIN_SIZE_M:
         return None
     pose = np.eye(4)
     pose[:2, :2] = turn.T

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from worldfm_gym.camera import Camera
 from worldfm_gym.errors import SourceError
-from worldfm_gym.reconstruction.depth_edges import sharpened
+from worldfm_gym.reconstruction.depth_edges import sharpened, steep_pixels
 from worldfm_gym.reconstruction.estimator import DepthEstimate, DepthEstimator
 from worldfm_gym.reconstruction.ground import Ground, find_ground, flattened
 from worldfm_gym.reconstruction.scale import USUAL_CAMERA_HEIGHT_M, Scale, metric_scale
@@ -20,12 +20,14 @@ from worldfm_gym.worlds.fusion import PosedFrame
 ANCHOR_REACH_M = 20.0
 """What is farther from a photo's camera stays in the reference only."""
 
+_FLOOR_M = 0.05
 _LEAST_CONFIDENCE = 0.15
 _MIN_KNOWN = 0.05  # share of pixels with depth
 _MIN_FOV_DEG, _MAX_FOV_DEG = 10.0, 140.0
 _USUAL_FOV_DEG = 60.0  # of the longer side
 _FLOOR_ON_TOP = 2.0  # times the share of a floor below it
 _TOP_SHARE = 0.08
+_STEEPEST = np.sin(np.deg2rad(35.0))  # what is steeper is a wall
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,7 @@ def estimate_frame(
     if K is None:
         K, fov_from = _estimated_lens(estimate, estimator.name, notes)
     depth_z = sharpened(depth_z, rgb)
-    up_prior = getattr(estimate, "up_camera", None)
+    up_prior = estimate.up_camera
     ground = find_ground(depth_z, K, up_camera=up_prior)
     warn_of_upside_down(depth_z, K, ground, notes, name=name)
     scale = metric_scale(
@@ -136,9 +138,20 @@ def estimate_frame(
     )
 
 
-def nearby(frame: PosedFrame, *, reach_m: float = ANCHOR_REACH_M) -> PosedFrame:
-    """The frame without what is farther than `reach_m`."""
-    return replace(frame, depth=np.where(frame.depth <= reach_m, frame.depth, np.float32(0.0)))
+def solid(frame: PosedFrame, floor: Floor, *, reach_m: float = ANCHOR_REACH_M) -> PosedFrame:
+    """What of a frame goes into the anchor: neither far away nor, off the floor, a ramp in the air.
+
+    Args:
+        frame: Estimated depth in metres.
+        floor: The floor, in the coordinates of the frame's camera pose.
+        reach_m: What is farther is left out.
+    """
+    camera = frame.camera
+    ramp = steep_pixels(frame.depth, float(camera.intrinsics[:2].mean()))
+    rise = camera.position_world @ floor.up + frame.depth * (camera.rays_world() @ floor.up)
+    ramp &= rise - floor.height > _FLOOR_M
+    keep = (frame.depth > 0) & (frame.depth <= reach_m) & ~ramp
+    return replace(frame, depth=np.where(keep, frame.depth, np.float32(0.0)))
 
 
 def usable_depth(
@@ -184,7 +197,9 @@ def warn_of_upside_down(
     turned[0, 2], turned[1, 2] = width - K[0, 2], height - K[1, 2]
     above = find_ground(np.ascontiguousarray(depth_z[::-1, ::-1]), turned)
     below = 0.0 if ground is None else ground.share
-    if above is not None and above.share > max(_TOP_SHARE, _FLOOR_ON_TOP * below):
+    if above is None or abs(above.up[2]) > _STEEPEST:
+        return
+    if above.share > max(_TOP_SHARE, _FLOOR_ON_TOP * below):
         notes.append(
             f"{name} may be upside down: a level surface covers {above.share:.0%} of its upper "
             f"part, and {below:.0%} below is floor. If it is, rotate the picture by 180 degrees"

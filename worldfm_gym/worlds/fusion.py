@@ -195,7 +195,7 @@ def _has_neighbors(
     """Whether each of the points [N, 3], sorted by cell, has so many others within reach."""
     keep = np.zeros(len(points), np.bool_)
     for n in range(len(points)):
-        around = int(math.ceil(reach[n] / cell_m))
+        around = math.ceil(reach[n] / cell_m)
         square = reach[n] * reach[n]
         found = -1  # not counting the point itself
         for x in range(max(cell[n, 0] - around, 0), min(cell[n, 0] + around + 1, shape[0])):

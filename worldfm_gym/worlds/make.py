@@ -28,8 +28,8 @@ from worldfm_gym.worlds.scan import is_scan, world_from_scan
 from worldfm_gym.worlds.store import load_world
 from worldfm_gym.worlds.world import Reference, World
 
-# Procedural kinds and their sampling distance in metres: finer where rooms are small, so that worlds
-# have like many points. Listed here because importing the generators takes 0.1 s.
+# Procedural kinds and their sampling distance in metres: finer where rooms are small, so that
+# worlds have like many points. Listed here because importing the generators takes 0.1 s.
 _SPACING_M = {"rooms": 0.06, "maze": 0.06, "factory": 0.1, "warehouse": 0.1}
 _REFERENCE_SIZE = (256, 256)
 _REFERENCE_FOV_DEG = 90.0

@@ -23,7 +23,7 @@ from worldfm_gym.reconstruction.panorama import (
 )
 from worldfm_gym.reconstruction.scale import USUAL_CAMERA_HEIGHT_M, Scale, metric_scale
 from worldfm_gym.worlds.assembly import world_from_frames
-from worldfm_gym.worlds.estimated import ANCHOR_REACH_M, nearby, usable_depth
+from worldfm_gym.worlds.estimated import ANCHOR_REACH_M, solid, usable_depth
 from worldfm_gym.worlds.floor import Floor
 from worldfm_gym.worlds.fusion import PosedFrame, fuse, reference_of_frame
 from worldfm_gym.worlds.world import World
@@ -84,7 +84,7 @@ def world_from_panorama(
     notes: list[str] = []
     surround = _surround(rgb, photo, estimator, camera_height_m, notes)
     shown = [
-        nearby(replace(frame, depth=np.where(owned, frame.depth, np.float32(0.0))))
+        _without(solid(frame, surround.floor), ~owned)
         for frame, owned in zip(surround.frames, surround.owned, strict=True)
     ]
     world = world_from_frames(
@@ -199,3 +199,8 @@ def _common_ground(depths: Sequence[NDArray[np.float32]], cameras: Camera) -> Gr
 def _seen_from(ground: Ground, camera: Camera) -> Ground:
     """A ground in the panorama's frame as a camera at its center has it."""
     return replace(ground, up=camera.c2w[:3, :3].T @ ground.up)
+
+
+def _without(frame: PosedFrame, masked: NDArray[np.bool_]) -> PosedFrame:
+    """The frame with unknown depth where `masked`."""
+    return replace(frame, depth=np.where(masked, np.float32(0.0), frame.depth))

@@ -18,7 +18,7 @@ from worldfm_gym.reconstruction.picture_checks import check_picture
 from worldfm_gym.reconstruction.scale import check_camera_height
 from worldfm_gym.user_warnings import warn_user
 from worldfm_gym.worlds.assembly import world_from_frames
-from worldfm_gym.worlds.estimated import estimate_frame, nearby
+from worldfm_gym.worlds.estimated import estimate_frame, solid
 from worldfm_gym.worlds.fusion import fuse, reference_of_frame
 from worldfm_gym.worlds.panorama_world import PANORAMA_SIDE, world_from_panorama
 from worldfm_gym.worlds.photo import WORKING_SIDE, K_from_fov
@@ -83,7 +83,7 @@ def world_without_depth(
         opaque=file.opaque,
     )
     world = world_from_frames(
-        fuse([nearby(made.frame)], spacing_m=spacing_m),
+        fuse([solid(made.frame, made.floor)], spacing_m=spacing_m),
         [reference_of_frame(made.frame)],
         [made.frame.camera],
         body=body,
