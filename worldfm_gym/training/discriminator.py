@@ -89,6 +89,9 @@ def _judge_of(channels: int, width: int) -> nn.Sequential:
             nn.LeakyReLU(_SLOPE, inplace=i > 0),
         ]
         channels = wider * width
+    for layer in layers:
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, a=_SLOPE)
     return nn.Sequential(*layers, nn.Conv2d(channels, 1, 3, padding=1))
 
 
