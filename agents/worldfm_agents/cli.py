@@ -18,9 +18,11 @@ import tyro
 PROGRAM = "worldfm-gym"
 _ERROR_EXIT = 2
 _SOURCE = tyro.conf.arg(metavar="SOURCE")
-_PATH, _NUMBER, _NUMBERS = (
-    tyro.conf.arg(metavar=name) for name in ("PATH", "NUMBER", "NUMBER NUMBER …")
+_PATH, _NUMBER, _NUMBERS, _NAME, _AXIS = (
+    tyro.conf.arg(metavar=name, help_behavior_hint="")
+    for name in ("PATH", "NUMBER", "NUMBER NUMBER …", "NAME", "AXIS")
 )
+_SWITCH = tyro.conf.arg(help_behavior_hint="")
 
 
 @dataclass(kw_only=True)
@@ -53,26 +55,60 @@ class Demo:
 
 @dataclass(kw_only=True)
 class Build:
-    """Make a world of a source, say what was found, and write its folder with a preview.png.
+    """Make a world of a source, say what was found, and write its folder.
 
-    SOURCE is one of: rooms, factory, warehouse, maze (with --seed); a scan (scan.json, a nerfstudio
-    transforms.json, a TUM RGB-D folder); an image with --depth and --K or --fov-x-deg; a folder
-    with photo.jpg, depth_mm.png and meta.json; a .ply, .pcd, .obj, .glb, .gltf or .stl file; or a
-    world folder. Example: worldfm-gym build rooms --seed 7 -o my_rooms
+    SOURCE is one of: a photo (.jpg, .png, …), whose depth is estimated; a 2:1 panorama; a scan
+    (scan.json, a nerfstudio transforms.json, a TUM RGB-D folder, a folder with color/, depth/ and
+    meta.json); rooms, factory, warehouse, maze (with --seed); a folder with photo.jpg,
+    depth_mm.png and meta.json; a .ply, .pcd, .obj, .glb, .gltf or .stl file; or a world folder.
+    Beside the world's own files the folder gets preview.png and orbit.mp4.
+
+    Example: worldfm-gym build photo.jpg --expand -o my_place
     """
 
     source: Annotated[tyro.conf.Positional[str], _SOURCE]
     """What to make the world of."""
     out: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
     """World folder to write."""
+    expand: Annotated[bool, _SWITCH] = False
+    """Let the frame model continue the place beyond what was seen, until it is closed: about half
+    a minute on two cores. Ended early, the same command goes on from there."""
     seed: Annotated[int | None, _NUMBER] = None
-    """Which world of a procedural kind; drawn and printed if left out."""
-    depth: Annotated[Path | None, _PATH] = None
-    """Depth of an image source: 16-bit millimetre PNG, or .npy in metres."""
-    K: Annotated[tuple[float, ...] | None, _NUMBERS] = None
-    """Intrinsics of an image source in pixels: fx fy cx cy, or nine numbers row by row."""
+    """Which world of a procedural kind, or which of many places --expand grows; drawn and printed
+    for the former, 0 for the latter, if left out."""
+    views: Annotated[int | None, _NUMBER] = None
+    """With --expand: how many views to draw."""
+    reach_m: Annotated[float | None, _NUMBER] = None
+    """With --expand: how far beyond what was seen the place may go."""
     fov_x_deg: Annotated[float | None, _NUMBER] = None
-    """Horizontal field of view of an image source, instead of --K."""
+    """Horizontal field of view of a photo; otherwise EXIF tells it, or the estimator."""
+    K: Annotated[tuple[float, ...] | None, _NUMBERS] = None
+    """Intrinsics of a photo in pixels, instead: fx fy cx cy, or nine numbers row by row."""
+    camera_height_m: Annotated[float | None, _NUMBER] = None
+    """Height of a photo's camera above the floor, which sets the scale."""
+    panorama: Annotated[Literal["auto", "yes", "no"], tyro.conf.arg(metavar="auto|yes|no")] = "auto"
+    """Whether a photo is an equirectangular panorama; auto: if it is twice as wide as high and its
+    sides join."""
+    estimator: Annotated[str | None, _NAME] = None
+    """Depth estimator: built-in (the default), a transformers model by folder or hub name, moge."""
+    device: Literal["cpu", "cuda"] = "cpu"
+    """With --expand: where the frame model computes."""
+    depth: Annotated[Path | None, _PATH] = None
+    """Depth of a photo, if it is known: 16-bit millimetre PNG, or .npy in metres."""
+    depth_unit_m: Annotated[float | None, _NUMBER] = None
+    """Metres per stored unit of --depth, or of a transforms.json's depth."""
+    extend_floor: Annotated[bool, _SWITCH] = True
+    """Don't continue the floor between a photo's lower edge and the camera's foot."""
+    objects: Annotated[bool, _SWITCH] = True
+    """Don't tell what stands on the floor of a photo or scan as objects that can be moved."""
+    references: Annotated[int | None, _NUMBER] = None
+    """Frames that a scan or a procedural world remembers."""
+    max_frames: Annotated[int | None, _NUMBER] = None
+    """Frames of a scan to use at most."""
+    scale: Annotated[float | None, _NUMBER] = None
+    """Metres per unit of a transforms.json, mesh or cloud."""
+    up: Annotated[str | None, _AXIS] = None
+    """Axis of a mesh or cloud that points up: x, y, z, -x, -y or -z."""
     spacing_m: Annotated[float | None, _NUMBER] = None
     """Distance between anchor points; each source has a fitting default."""
     agent_radius_m: Annotated[float | None, _NUMBER] = None
@@ -82,25 +118,31 @@ class Build:
     option: Annotated[
         tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(metavar="NAME=VALUE")
     ] = ()
-    """Any other option of worldfm_gym.make_world, such as references=4."""
-    overwrite: bool = False
+    """Any other option of worldfm_gym.make_world, such as a generator's num_rooms=3."""
+    orbit_frames: int = 96
+    """Frames of orbit.mp4, 12 a second; 0 leaves it out."""
+    overwrite: Annotated[bool, _SWITCH] = False
     """Replace a world that is already there."""
 
     def run(self) -> None:
         """Run the command."""
-        from worldfm_agents.commands import run_build_command
+        from worldfm_agents.build_command import run_build_command
 
         run_build_command(self)
 
     def options(self) -> dict[str, Any]:
-        """Keyword arguments for `worldfm_gym.make_world`, without the body."""
+        """Keyword arguments for `worldfm_gym.make_world` that were given, without seed and body."""
         options: dict[str, Any] = {
-            "seed": self.seed,
-            "depth": self.depth,
-            "K": None if self.K is None else matrix_of(self.K),
-            "fov_x_deg": self.fov_x_deg,
-            "spacing_m": self.spacing_m,
-        }
+            name: getattr(self, name)
+            for name in (
+                "fov_x_deg", "camera_height_m", "estimator", "depth", "depth_unit_m", "references",
+                "max_frames", "scale", "up", "spacing_m",
+            )
+        }  # fmt: skip
+        options["K"] = None if self.K is None else matrix_of(self.K)
+        options["panorama"] = {"auto": None, "yes": True, "no": False}[self.panorama]
+        options["extend_floor"] = None if self.extend_floor else False
+        options["objects"] = None if self.objects else False
         options = {name: value for name, value in options.items() if value is not None}
         return options | dict(parse_option(text) for text in self.option)
 

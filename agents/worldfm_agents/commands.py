@@ -19,15 +19,13 @@ from worldfm_agents.recording import Recorder
 from worldfm_agents.rollout import EpisodeResult, rollout
 from worldfm_agents.scripted import GreedyAgent, OrbitAgent, RandomAgent, ShortestPathAgent
 from worldfm_agents.step_timer import StepTimer
-from worldfm_agents.video import save_png
-from worldfm_agents.world_report import world_preview, world_table
-from worldfm_gym import AgentBody, make_world
+from worldfm_agents.world_report import world_table
+from worldfm_gym import make_world
 from worldfm_gym.errors import ConfigError
 
 if TYPE_CHECKING:
-    from worldfm_agents.cli import Build, Demo, Info, Rollout
+    from worldfm_agents.cli import Demo, Info, Rollout
 
-_PREVIEW = "preview.png"
 _DEMO_SIZE = {"anchor": {"width": 320, "height": 240}, "frame": {"width": 128, "height": 96}}
 
 
@@ -52,31 +50,6 @@ def run_demo_command(command: Demo) -> None:
         "RGB and depth on this CPU; video encoding is not counted.\n"
         f"Each run's .mp4 and contact sheet .png, and both worlds, are in {command.out.resolve()} "
         f"({perf_counter() - start:.0f} s).",
-        highlight=False,
-        soft_wrap=True,
-    )
-
-
-def run_build_command(command: Build) -> None:
-    """`worldfm-gym build`."""
-    if (command.out / "world.json").exists() and not command.overwrite:
-        raise ConfigError(f"{command.out} already holds a world: pass --overwrite to replace it")
-    console = Console()
-    body = {"radius_m": command.agent_radius_m, "height_m": command.agent_height_m}
-    body = {name: length for name, length in body.items() if length is not None}
-    start = perf_counter()
-    with console.status(f"building {command.source}"):
-        world = make_world(
-            command.source,
-            body=AgentBody(**body) if body else None,  # type: ignore[arg-type]
-            **command.options(),
-        )
-    console.print(world_table(world))
-    world.save(command.out, overwrite=command.overwrite)
-    save_png(world_preview(world), command.out / _PREVIEW)
-    console.print(
-        f"\nSaved to {command.out} in {perf_counter() - start:.1f} s; see {_PREVIEW} in it, or try "
-        f"worldfm-gym rollout --world {command.out}",
         highlight=False,
         soft_wrap=True,
     )

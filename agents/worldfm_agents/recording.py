@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from worldfm_agents.pictures import depth_picture
 from worldfm_agents.top_down import TopDownMap
 from worldfm_agents.video import (
     FrameSampler,
@@ -30,39 +31,6 @@ _CAPTION_PAPER, _CAPTION_INK = (24, 25, 28), (232, 232, 232)
 _FONT_PX = 15
 _SHEET_FRAMES, _SHEET_COLUMNS, _SHEET_WIDTH = 12, 2, 640
 _GIF_FRAMES, _GIF_WIDTH, _GIF_FPS = 48, 512, 6
-
-# Turbo (A. Mikhailov, "Turbo, An Improved Rainbow Colormap", 2019) at nine places, near to far.
-_TURBO = np.array(
-    [
-        (122, 4, 3),
-        (209, 46, 4),
-        (251, 126, 33),
-        (237, 208, 58),
-        (164, 252, 60),
-        (50, 241, 152),
-        (40, 188, 235),
-        (70, 107, 227),
-        (48, 18, 59),
-    ]
-)
-
-
-_DEPTH_COLORS = np.stack(
-    [np.interp(np.linspace(0, 8, 256), np.arange(9), channel) for channel in _TURBO.T], axis=-1
-).astype(np.uint8)
-
-
-def depth_picture(depth_z: NDArray[np.float32], *, max_depth_m: float) -> NDArray[np.uint8]:
-    """Depth in metres as colors [..., 3]: near is red, `max_depth_m` and farther blue, none black.
-
-    Args:
-        depth_z: Any shape; 0 where nothing is seen.
-        max_depth_m: Where the colors end.
-    """
-    step = np.minimum(depth_z * np.float32(255 / max_depth_m), np.float32(255)).astype(np.uint8)
-    picture: NDArray[np.uint8] = _DEPTH_COLORS.take(step, axis=0)
-    picture[depth_z <= 0] = 0
-    return picture
 
 
 class Recorder:

@@ -24,29 +24,35 @@ def warm_up() -> float:
 
 
 def _draw_a_scene() -> None:
-    """Ray casting, sampling, the kernels of building a world, and the frame model's."""
+    """Ray casting, sampling, the kernels of building a world or scan, and the frame model's."""
     import numpy as np
 
     from worldfm_gym import make_world
     from worldfm_gym.anchor.pyramid import build_pyramid
     from worldfm_gym.renderer import make_renderer
+    from worldfm_gym.worlds.consistency import sightings
+    from worldfm_gym.worlds.fusion import PosedFrame
 
     world = make_world("rooms", seed=0, spacing_m=0.3, references=1)
     build_pyramid(world.anchor, world.objects)
+    first = world.references[0]
+    sightings(world.anchor, PosedFrame(first.rgb, first.depth, first.camera, "reference"))
     # From where a reference was taken, so that it counts; then without any.
-    camera = world.references[0].camera[None]
+    camera = first.camera[None]
     for drawn in (world, replace(world, references=[])):
         make_renderer("frame", [drawn]).render(camera, np.zeros(1, np.int64))
 
 
 def _walk_in_a_photo() -> None:
-    """Navigation, collision, the raster and the sensors of both environments."""
+    """Depth of a photo, navigation, collision, the raster and the sensors of both environments."""
     import gymnasium as gym
 
     from worldfm_gym import AgentBody, make_world
     from worldfm_gym.data import GARAGE
 
-    world = make_world(GARAGE, body=AgentBody(radius_m=0.1, height_m=0.4, step_height_m=0.05))
+    world = make_world(
+        GARAGE / "photo.jpg", body=AgentBody(radius_m=0.1, height_m=0.4, step_height_m=0.05)
+    )
     walk = gym.make("WorldFM/PointNav-v0", world=world, goal_distance_m=(0.3, 9.0))
     fly = gym.make("WorldFM/FreeCamera-v0", world=world)
     for env in (walk, fly):

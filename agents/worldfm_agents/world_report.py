@@ -1,23 +1,17 @@
-"""World reports: what a world holds, as a table and as pictures."""
+"""World report: what a world was made of and what it holds, as a table."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from rich.table import Table
 
-from worldfm_agents.top_down import TopDownMap
-from worldfm_agents.video import contact_sheet
-from worldfm_gym.camera import Camera, FloatArray, heading_c2w, look_at
-from worldfm_gym.renderer import make_renderer
 from worldfm_gym.worlds.world import World
 
-_VIEWS, _KNOWN_VIEWS, _COLUMNS = 8, 4, 3
-_WIDTH, _HEIGHT = 320, 240
-_FOV_X_DEG = 75.0
-_EYE_BELOW_TOP_M = 0.1
+_NAMED_OBJECTS = 8
 
 
 def world_table(world: World) -> Table:
@@ -25,72 +19,60 @@ def world_table(world: World) -> Table:
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_column(style="bold")
     table.add_column(overflow="fold")
-    source = world.source
-    words = [str(source[key]) for key in ("kind", "name") if key in source]
-    if "seed" in source:
-        words.append(f"seed {source['seed']}")
-    table.add_row("source", " · ".join(words) or "not recorded")
-    low, high = world.anchor.bounds
-    size = " × ".join(f"{side:.1f}" for side in high - low)
-    spacing_cm = 200.0 * float(np.median(world.anchor.radius))
-    table.add_row("points", f"{len(world.anchor):,}, {spacing_cm:.1f} cm apart, in {size} m")
-    invented = float(world.anchor.generated.mean())
-    if invented > 0:
-        table.add_row("", f"{invented:.1%} of them generated: no source has seen them")
-    table.add_row("references", str(len(world.references) or "none"))
-    table.add_row("objects", _objects(world))
-    table.add_row("navigation", _navigation(world))
-    x, y, z = world.start_c2w[:3, 3]
-    table.add_row("start", f"camera at ({x:.2f}, {y:.2f}, {z:.2f}) m")
+    for name, words in [*_source(world.source), *_contents(world)]:
+        table.add_row(name, words)
+    for warning in world.source.get("warnings", ()):
+        table.add_row("[yellow]warning[/]", str(warning))
     return table
 
 
-def world_preview(world: World, *, seed: int = 0) -> NDArray[np.uint8]:
-    """Eight views and the plan from above on one sheet, uint8 [H, W, 3].
-
-    The first views are those of the world's references, up to four, or from its start. The others
-    look inward from random free places at eye height; in a world that can't be walked, they look
-    around from the start.
-    """
-    known = [_fitted(r.camera) for r in world.references[:_KNOWN_VIEWS]]
-    if not known:
-        known = [Camera.from_fov(world.start_c2w, _FOV_X_DEG, width=_WIDTH, height=_HEIGHT)]
-    poses = _inward_poses(world, _VIEWS - len(known), np.random.default_rng(seed))
-    others = Camera.from_fov(poses, _FOV_X_DEG, width=_WIDTH, height=_HEIGHT)
-    cameras = Camera(
-        np.concatenate([np.stack([c.c2w for c in known]), others.c2w]),
-        np.concatenate([np.stack([c.intrinsics for c in known]), others.intrinsics]),
-        _WIDTH,
-        _HEIGHT,
-    )
-    frame = make_renderer("anchor", [world]).render(cameras, np.zeros(_VIEWS, np.int64))
-    views = [np.asarray(rgb) for rgb in frame.rgb]
-    plan = TopDownMap(world, width=_WIDTH, height=_HEIGHT).background
-    return contact_sheet([*views, plan], columns=_COLUMNS)
-
-
-def _fitted(camera: Camera) -> Camera:
-    """The camera with the preview's image size: all that it sees, and more along one side."""
-    scale = min(_WIDTH / camera.width, _HEIGHT / camera.height)
-    intrinsics = camera.intrinsics * scale
-    intrinsics[2:] += (
-        np.array([_WIDTH, _HEIGHT]) - [camera.width * scale, camera.height * scale]
-    ) / 2
-    return Camera(camera.c2w, intrinsics, _WIDTH, _HEIGHT)
+def _source(source: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Where the world comes from, and how what the source did not say was found."""
+    words = [str(source[key]) for key in ("kind", "name") if key in source]
+    if "seed" in source:
+        words.append(f"seed {source['seed']}")
+    if "frames" in source:
+        words.append(f"{source['frames']} frames")
+    size = source.get("photo_size")
+    if size:
+        words.append(f"{size[0]}×{size[1]} pixels")
+    rows = [("source", " · ".join(words) or "not recorded")]
+    if source.get("poses") == "odometry":
+        rows.append(("poses", f"found by odometry, {source.get('loops', 0)} loops closed"))
+    if "depth" in source:
+        rows.append(("depth", str(source["depth"])))
+    if "fov_x_deg" in source:
+        rows.append(("lens", f"{source['fov_x_deg']:.1f}° wide, {source.get('fov_from', 'given')}"))
+    if "camera_height_m" in source:
+        floor = source.get("floor_from", "seen")
+        rows.append(("camera", f"{source['camera_height_m']:.2f} m above the floor, {floor}"))
+    if "scale_from" in source:
+        factor = f" (×{source['scale']:.2f})" if "scale" in source else ""
+        rows.append(("scale", f"{source['scale_from']}{factor}"))
+    return rows
 
 
-def _inward_poses(world: World, count: int, rng: np.random.Generator) -> FloatArray:
-    """Camera poses [count, 4, 4] that look about where most surfaces are."""
-    nav, start = world.nav, world.start_c2w
-    if nav is None:
-        yaw = float(np.arctan2(start[1, 2], start[0, 2]))
-        return heading_c2w(start[:3, 3], yaw + np.linspace(-0.5, 0.5, count))
-    eyes = np.empty((count, 3))
-    eyes[:, :2] = nav.random_point(rng, count=count)
-    eyes[:, 2] = nav.body.height_m - _EYE_BELOW_TOP_M
-    middle = np.median(world.anchor.points, axis=0)
-    middle[2] = min(middle[2], eyes[0, 2])
-    return look_at(eyes, middle + rng.normal(0.0, [0.5, 0.5, 0.0], (count, 3)))
+def _contents(world: World) -> list[tuple[str, str]]:
+    """What there is."""
+    low, high = world.anchor.bounds
+    size = " × ".join(f"{side:.1f}" for side in high - low)
+    spacing_cm = 200.0 * float(np.median(world.anchor.radius))
+    rows = [("points", f"{len(world.anchor):,}, {spacing_cm:.1f} cm apart, in {size} m")]
+    invented = float(world.anchor.generated.mean())
+    if invented > 0:
+        rows.append(("", f"{invented:.1%} of them generated: no source has seen them"))
+    drawn = sum(reference.generated for reference in world.references)
+    references = str(len(world.references) or "none")
+    if drawn:
+        references += f", {drawn} of them generated"
+    x, y, z = world.start_c2w[:3, 3]
+    return [
+        *rows,
+        ("references", references),
+        ("objects", _objects(world)),
+        ("navigation", _navigation(world)),
+        ("start", f"camera at ({x:.2f}, {y:.2f}, {z:.2f}) m"),
+    ]
 
 
 def _objects(world: World) -> str:
@@ -100,7 +82,10 @@ def _objects(world: World) -> str:
     movable = sum(item.movable for item in world.objects)
     categories = Counter(item.category for item in world.objects).most_common()
     named = ", ".join(f"{count} {category}" for category, count in categories)
-    return f"{len(world.objects)} ({movable} movable): {named}"
+    words = f"{len(world.objects)} ({movable} movable): {named}"
+    largest = sorted(world.objects, key=lambda item: -float(item.size.prod()))[:_NAMED_OBJECTS]
+    sizes = ", ".join(" × ".join(f"{side:.2f}" for side in item.size) for item in largest)
+    return f"{words}; the largest {sizes} m"
 
 
 def _navigation(world: World) -> str:

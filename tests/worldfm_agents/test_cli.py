@@ -1,16 +1,22 @@
 """The command line: each command on a small source, and what it says when something is wrong."""
 
 import json
+import re
 import subprocess
 import sys
+import warnings
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
 
+from worldfm_agents import build_command
 from worldfm_agents.cli import main, matrix_of, parse_option
-from worldfm_gym import load_world
+from worldfm_gym import World, load_world, make_world
 from worldfm_gym.errors import SourceError
 
 WIDTH, HEIGHT = 160, 120
@@ -37,26 +43,75 @@ def photo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def built(photo_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("built") / "world"
-    main(["build", str(photo_folder), "-o", str(out), "--agent-radius-m", "0.1"])
+    arguments = ["--agent-radius-m", "0.1", "--orbit-frames", "5"]
+    main(["build", str(photo_folder), "-o", str(out), *arguments])
     return out
 
 
-def test_build_saves_a_world_and_a_preview(built: Path) -> None:
+def test_build_saves_a_world_a_preview_and_a_film(built: Path) -> None:
     world = load_world(built)
     assert world.source["name"] == "floor"
     assert world.nav is not None
     assert world.nav.body.radius_m == 0.1
     with Image.open(built / "preview.png") as preview:
         assert preview.size == (3 * 320 + 4 * 4, 3 * 240 + 4 * 4)
-        assert np.asarray(preview)[:240, :320].std() > 5  # something is drawn
+        source, depth, points = (
+            np.asarray(preview)[:200, 4 + 324 * i :][:, :320] for i in range(3)
+        )
+    for drawn in (source, depth, points):
+        assert drawn.std() > 5
+    assert (depth.max(axis=-1) > depth.min(axis=-1) + 50).mean() > 0.5  # depth is in colors
+    with av.open(str(built / "orbit.mp4")) as film:
+        pictures = [p.to_ndarray(format="rgb24") for p in film.decode(video=0)]
+    assert len(pictures) == 5
+    assert pictures[0].shape == (216, 3 * 288, 3)
+
+
+def test_growth_is_asked_for_and_its_state_is_gone(
+    photo_folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def expand(world: World, *, folder: Path, **options: Any) -> World:
+        folder.mkdir()
+        (folder / "state").write_bytes(b"half done")
+        return replace(world, source={**world.source, "growth": options})
+
+    monkeypatch.setattr(World, "expand", expand)
+    arguments = ["-o", str(tmp_path / "w"), "--expand", "--views", "8", "--seed", "3"]
+    main(["build", str(photo_folder), *arguments, "--reach-m", "1.5", "--orbit-frames", "0"])
+    assert re.search(r"grown in .* s, free floor [\d.]+ → [\d.]+ m²", capsys.readouterr().out)
+    wanted = {"seed": 3, "views": 8, "reach_m": 1.5, "progress": True, "device": "cpu"}
+    assert load_world(tmp_path / "w").source["growth"] == wanted
+    assert [p.name for p in tmp_path.iterdir()] == ["w"]
+    assert not (tmp_path / "w" / "orbit.mp4").exists()
+
+
+def test_what_python_warns_of_is_told_once(
+    photo_folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def doubtful(*args: Any, **options: Any) -> World:
+        warnings.warn("the lens is a guess", stacklevel=1)
+        warnings.warn("the lens is a guess", stacklevel=1)
+        return make_world(*args, **options)
+
+    monkeypatch.setattr(build_command, "make_world", doubtful)
+    arguments = ["-o", str(tmp_path / "w"), "--orbit-frames", "0"]
+    main(["build", str(photo_folder), *arguments])
+    assert capsys.readouterr().out.count("the lens is a guess") == 1
+    assert load_world(tmp_path / "w").source["warnings"] == ["the lens is a guess"]
 
 
 def test_build_of_an_image_takes_depth_and_intrinsics(
     photo_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["build", str(photo_folder / "photo.png"), "-o", str(tmp_path / "world")]
-    arguments += ["--depth", str(photo_folder / "depth_mm.png")]
-    main([*arguments, "--K", "130", "130", "80", "60", "--option", "depth_unit_m=0.001"])
+    arguments += ["--depth", str(photo_folder / "depth_mm.png"), "--orbit-frames", "0"]
+    main([*arguments, "--K", "130", "130", "80", "60", "--depth-unit-m", "0.001"])
     shown = capsys.readouterr().out
     assert "photo · photo.png" in shown
     assert "m² of free floor" in shown
@@ -105,7 +160,9 @@ def test_rollout_films(built: Path, tmp_path: Path) -> None:
         (["build", "rooms", "--seed", "-1", "-o", "{tmp}/w"], "seed must be"),
         (["build", "rooms", "--option", "seed", "-o", "{tmp}/w"], "NAME=VALUE"),
         (["build", "{photo}", "--K", "1", "2", "-o", "{tmp}/w"], "fx fy cx cy"),
-        (["build", "{photo}/photo.png", "-o", "{tmp}/w"], "without depth"),
+        (["build", "{photo}", "--views", "16", "-o", "{tmp}/w"], "pass --expand"),
+        (["build", "{photo}", "--orbit-frames", "-1", "-o", "{tmp}/w"], "--orbit-frames must be"),
+        (["build", "{photo}", "--estimator", "built-in", "-o", "{tmp}/w"], "no option 'estimator'"),
         (["build", "{photo}", "-o", "{built}"], "--overwrite"),
         (["rollout", "--world", "{built}", "--agent", "orbit"], "can't act in"),
         (["rollout", "--world", "{built}", "--episodes", "0"], "1 or more"),
@@ -133,7 +190,7 @@ def test_unusable_input_ends_with_one_line_and_leaves_nothing(
 
 
 def test_overwrite_replaces_a_world(photo_folder: Path, tmp_path: Path) -> None:
-    arguments = ["build", str(photo_folder), "-o", str(tmp_path / "w")]
+    arguments = ["build", str(photo_folder), "-o", str(tmp_path / "w"), "--orbit-frames", "0"]
     main(arguments)
     main([*arguments, "--overwrite", "--spacing-m", "0.1"])
     anchor = load_world(tmp_path / "w").anchor
@@ -172,10 +229,12 @@ def test_warmup_compiles_what_environments_use(capsys: pytest.CaptureFixture[str
 def test_warmup_compiles_the_kernels_of_the_frame_model() -> None:
     script = (
         "from worldfm_agents.warm_up import _draw_a_scene\n"
-        "from worldfm_gym.frame_model import cpu_conditioning as c, cpu_kernels as k\n"
+        "from worldfm_gym.frame_model import cpu_conditioning as c, cpu_kernels as k, cpu_noise\n"
+        "from worldfm_gym.worlds import consistency\n"
         "_draw_a_scene()\n"
-        "called = (c._complete_views, c._warp_rows, c._noise_rows, k.unshuffle_rows,\n"
-        "          k.gelu_rows, k.split_heads, k.project_references, k.finish_rows)\n"
+        "called = (c._complete_views, c._warp_rows, cpu_noise._noise_rows, k.unshuffle_rows,\n"
+        "          k.gelu_rows, k.split_heads, k.project_references, k.finish_rows,\n"
+        "          consistency._look_up)\n"
         "print('without:', [f.__name__ for f in called if not f.signatures])"
     )
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)

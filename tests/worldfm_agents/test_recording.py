@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 import worldfm_gym  # noqa: F401
-from worldfm_agents.recording import Recorder, depth_picture
+from worldfm_agents.pictures import depth_picture
+from worldfm_agents.recording import Recorder
 from worldfm_agents.rollout import rollout
 from worldfm_agents.scripted import RandomAgent, ShortestPathAgent
 from worldfm_agents.step_timer import StepTimer
