@@ -85,7 +85,7 @@ class Preparation:
         """A model's input, float32 [1, 3, h, w], of rgb [H, W, 3]."""
         height, width = image.shape[:2]
         if self.model_type in ("zoedepth", "depth_pro"):
-            x = torch.tensor(image).permute(2, 0, 1)[None].float() / 255
+            x = torch.tensor(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float() / 255
             if self.model_type == "depth_pro":
                 # Normalized first and not smoothed: so it was trained.
                 return F.interpolate(
@@ -99,7 +99,9 @@ class Preparation:
                 F.interpolate(x, size=size, mode="bilinear", align_corners=True)
             )
         rows, columns = self._size(height, width)
-        small = Image.fromarray(image).resize((columns, rows), Image.Resampling(self.resample))
+        small = Image.fromarray(np.ascontiguousarray(image)).resize(
+            (columns, rows), Image.Resampling(self.resample)
+        )
         x = torch.tensor(np.asarray(small)).permute(2, 0, 1)[None].float() / 255
         return self._normalized(x)
 

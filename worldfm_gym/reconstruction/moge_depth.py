@@ -61,7 +61,10 @@ class MoGeDepth:
     def _estimate(self, image: NDArray[np.uint8], K: NDArray[np.float64] | None) -> DepthEstimate:
         """Estimate one image's depth."""
         height, width = image.shape[:2]
-        rgb = torch.tensor(image, device=self._device).permute(2, 0, 1).float() / 255
+        rgb = (
+            torch.tensor(np.ascontiguousarray(image), device=self._device).permute(2, 0, 1).float()
+            / 255
+        )
         told: dict[str, Any] = {}
         if K is not None:
             told["fov_x"] = float(np.rad2deg(2 * np.arctan(0.5 * width / K[0, 0])))

@@ -42,7 +42,10 @@ def augment_photos(batch: DepthBatch, *, generator: torch.Generator) -> DepthBat
     draw = _Draws(len(batch), batch.rgb.device, generator)
     batch = _mirrored(batch, draw)
     linear = batch.rgb.square() * batch.rgb.sqrt()  # close to the display's curve, and cheap
-    linear = linear * _lighting(batch, draw)
+    points = points_camera(batch.depth_z, batch.intrinsics)
+    normal = _normals(points)
+    linear = linear * _lighting(points, normal, draw)
+    linear = _polished(linear, points, normal, batch, draw)
     linear = _blotched(linear, draw)
     linear = _toned(linear, draw)
     rgb = linear.clamp(1e-5, 1.0).pow(1 / 2.4)
@@ -108,12 +111,15 @@ def points_camera(depth_z: Tensor, intrinsics: Tensor) -> Tensor:
     return torch.stack([x, y, depth_z], dim=1)
 
 
-def _lighting(batch: DepthBatch, draw: _Draws) -> Tensor:
-    """Factor of the light: shading by a far lamp, beams and shadows with straight edges."""
-    points = points_camera(batch.depth_z, batch.intrinsics)
+def _normals(points: Tensor) -> Tensor:
+    """Unit normals toward the camera, [B, 3, H, W]."""
     right = F.pad(points[..., 1:] - points[..., :-1], (0, 1, 0, 0), mode="replicate")
     down = F.pad(points[..., 1:, :] - points[..., :-1, :], (0, 0, 0, 1), mode="replicate")
-    normal = F.normalize(torch.linalg.cross(down, right, dim=1), dim=1)
+    return F.normalize(torch.linalg.cross(down, right, dim=1), dim=1)
+
+
+def _lighting(points: Tensor, normal: Tensor, draw: _Draws) -> Tensor:
+    """Factor of the light: shading by a far lamp, beams and shadows with straight edges."""
     lamp = F.normalize(draw.normal(3), dim=1)
     facing = (normal * lamp).sum(1, keepdim=True).clamp(min=0)
     shade = 1 + draw.happens(0.5) * draw.uniform(0.2, 1.0) * (1.6 * facing - 0.6)
@@ -126,6 +132,27 @@ def _lighting(batch: DepthBatch, draw: _Draws) -> Tensor:
     distance = points.norm(dim=1, keepdim=True)
     flash = draw.happens(0.15) * 1.5 / (0.3 + distance.square())  # a lamp on the camera
     return shade.clamp(min=0.05) * lit + flash
+
+
+def _polished(
+    linear: Tensor, points: Tensor, normal: Tensor, batch: DepthBatch, draw: _Draws
+) -> Tensor:
+    """Some floors and tables mirror what stands behind them, as if it stood at one distance."""
+    up = batch.up_camera[:, :, None, None]
+    level = torch.sigmoid(80 * ((normal * up).sum(1, keepdim=True) - 0.95))
+    mirrored = F.normalize(points - 2 * (points * up).sum(1, keepdim=True) * up, dim=1)
+    x, y, z = (points + torch.exp(draw.uniform(-0.7, 1.2)) * mirrored).unbind(1)
+    fx, fy, cx, cy = (batch.intrinsics[:, i, None, None] for i in range(4))
+    height, width = z.shape[1:]
+    u = (fx * x / z.clamp(min=0.05) + cx) / width * 2 - 1
+    v = (fy * y / z.clamp(min=0.05) + cy) / height * 2 - 1
+    inside = ((u.abs() < 1) & (v.abs() < 1) & (z > 0.05))[:, None]
+    soft = F.avg_pool2d(linear, 3, stride=1, padding=1)
+    seen = F.grid_sample(
+        soft, torch.stack([u, v], dim=-1).clamp(-2, 2), padding_mode="border", align_corners=False
+    )
+    share = draw.happens(0.3) * draw.uniform(0.1, 0.7) * level * inside
+    return linear * (1 - 0.6 * share) + seen * share
 
 
 def _beam(points: Tensor, draw: _Draws) -> Tensor:

@@ -57,7 +57,7 @@ class DepthDataConfig:
         (272, 160),
     )
     """Image sizes (width, height) in pixels; all samples of a batch have the same."""
-    size_shares: tuple[float, ...] = (0.34, 0.2, 0.12, 0.1, 0.12, 0.12)
+    size_shares: tuple[float, ...] = (0.3, 0.2, 0.12, 0.08, 0.2, 0.1)
     """Share of the worlds, and of the batches, that each size gets."""
     views: int = 64
     """Views of each world."""
@@ -245,7 +245,7 @@ def _thing(
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Shapes, centers, rotations and half sizes of the parts of one thing somewhere on a floor."""
     parts = int(rng.integers(1, 4) if rng.random() < 0.5 else rng.integers(4, 16))
-    extent = np.exp(rng.uniform(np.log(0.15), np.log(0.9), 3))  # half of the thing's, metres
+    extent = np.exp(rng.uniform(np.log(0.15), np.log(1.1), 3))  # half of the thing's, metres
     extent[2] = min(extent[2], 0.45 * room_height)
     shape = rng.choice([Shape.BOX, Shape.CYLINDER, Shape.ELLIPSOID], parts, p=[0.45, 0.35, 0.2])
     if parts <= 3:

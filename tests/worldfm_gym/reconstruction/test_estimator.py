@@ -2,6 +2,7 @@
 
 import sys
 import types
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -58,7 +59,7 @@ def test_missing_moge_says_how_to_install_it():
 class MoGeStandIn:
     """What `moge.model.v1.MoGeModel` and `v2.MoGeModel` offer."""
 
-    calls = []
+    calls: ClassVar[list] = []
 
     @classmethod
     def from_pretrained(cls, source):

@@ -181,8 +181,8 @@ def test_glpn_tells_metres(tmp_path, image):
 @pytest.mark.parametrize("with_lens", [True, False])
 def test_depth_pro_tells_the_lens(tmp_path, image, with_lens):
     torch.manual_seed(0)
-    encoder = {"model_type": "dinov2", "image_size": 32, "patch_size": 8, "hidden_size": 16,
-               "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}  # fmt: skip
+    encoder = {"model_type": "dinov2", "image_size": 32, "patch_size": 8, "hidden_size": 16}
+    encoder |= {"num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
     model = DepthProForDepthEstimation(
         DepthProConfig(
             patch_size=32, fusion_hidden_size=8, intermediate_hook_ids=[1, 0],
