@@ -22,7 +22,7 @@ class GrowthConfig:
         size_px: Side of the square images that the model draws, a multiple of 8.
         fov_deg: Their field of view.
         reach_m: How far beyond what has been seen the place may go, metres.
-        floor_factor: Wanted area of the floor over the free floor known before; `reach_m` limits it.
+        floor_factor: Wanted floor area over the free floor known before; `reach_m` limits it.
         max_points: Points on the surfaces of the room that is grown into, at most.
         masked_share: Share of those that is hidden from the model in each round, so that it draws
             what it takes to be there.
@@ -42,7 +42,7 @@ class GrowthConfig:
     max_points: int = 200_000
     masked_share: float = 0.25
     references: int = 12
-    snap: float = 0.12
+    snap: float = 0.08
     depth_tolerance: float = 0.04
     color_tolerance: float = 24.0
 

@@ -17,11 +17,11 @@ from worldfm_gym.anchor.raster import AnchorRaster, RasterImages
 from worldfm_gym.camera import Camera
 from worldfm_gym.errors import NavigationError
 from worldfm_gym.growth.config import GrowthConfig
+from worldfm_gym.growth.expected import expected_surfaces
 from worldfm_gym.growth.layout import find_layout
 from worldfm_gym.growth.merge import Drawings, merge_round
-from worldfm_gym.growth.path import plan_cameras
+from worldfm_gym.growth.path import joined, moving_cameras, turning_cameras
 from worldfm_gym.growth.place import Place, visible_points
-from worldfm_gym.growth.scaffold import build_scaffold
 from worldfm_gym.growth.seen_space import SeenSpace, without_hiding
 from worldfm_gym.growth.state import read_state, run_key, write_state
 from worldfm_gym.navigation import AgentBody, NavMap
@@ -36,10 +36,10 @@ Renderers = Callable[[World], Sequence[Renderer]]
 """Makes renderers of a world that draw with different noise; at least one."""
 
 _DRAWINGS = 2
-_KNOWN = 0.6  # spacings of the scaffold: it leaves out what the world has so near a point for
-_LOOK_PX = 256  # size of the views that decide which of the scaffold can be seen
+_LOOKS, _LOOK_PX = 320, 192  # views, and their size, that decide what of the scaffold can be seen
+_LOOKS_AT_ONCE = 32
 _KEPT_AGREEMENT = 0.85  # share of a view that must be drawn again as it is for it to be kept
-_FREE_CAMERA_VIEWS = 64
+_ROUND_REFERENCES = 6  # drawn views that later rounds remember
 
 
 def expand_world(
@@ -57,8 +57,8 @@ def expand_world(
         world: Stays as it is.
         config: Options; None takes the defaults.
         model: The frame model that draws: a name, a file or a model.
-        folder: Where to keep the state after each round; a run of the same world and options goes
-            on from there. It is removed from the folder when the run is done.
+        folder: Where to keep the state after each round, made if need be; a run of the same world
+            and options goes on from there.
         progress: Whether to show a progress bar.
         device: ``"cpu"`` or ``"cuda"``.
 
@@ -110,7 +110,7 @@ class Growth:
     def __init__(
         self, world: World, config: GrowthConfig, renderers: Renderers, model_key: str
     ) -> None:
-        """Plan the place and the cameras.
+        """Plan the place and the first cameras.
 
         Args:
             world: What to start from.
@@ -134,9 +134,14 @@ class Growth:
             reach_m=config.reach_m,
             rng=np.random.default_rng([config.seed, 0]),
         )
+        # The world's points are stored at rest, and so are the new ones.
+        self._resting = replace(
+            world, objects=[replace(item, pose=item.rest_pose) for item in world.objects]
+        )
         self._seen = SeenSpace(world)
-        self._place = Place.starting(world.anchor, self._scaffold())
-        self.cameras = plan_cameras(world.start_c2w, self._map(), self.layout, config)
+        expected = expected_surfaces(self._resting, self.layout, self._seen, config)
+        self._place = Place.starting(world.anchor, expected)
+        self.cameras = turning_cameras(world.start_c2w, self.layout, config)
         self._renderers = renderers
         self._key = run_key(world, config, model_key)
         shape = (0, config.size_px, config.size_px)
@@ -164,6 +169,8 @@ class Growth:
     def round(self, index: int) -> None:
         """Draw the views of one round and put them into the place."""
         step = self.config.views_per_round
+        if (index + 1) * step > len(self.cameras.c2w):
+            self._plan_moving()
         cameras = self.cameras[index * step : (index + 1) * step]
         shown = self._place.unmasked(self.config.masked_share, seed=self.config.rounds + index)
         drawings = self._drawn(self._grown(self._place.anchor(shown)), cameras)
@@ -181,43 +188,35 @@ class Growth:
         self._reliable_z = np.concatenate([self._reliable_z, merged.reliable_z])
         self._agreement = np.concatenate([self._agreement, merged.agreement])
 
-    def _scaffold(self) -> Anchor:
-        """The room's surfaces where nothing is known and nothing forbids them."""
-        from scipy.spatial import cKDTree
-
-        rng = np.random.default_rng([self.config.seed, 2])
-        scaffold = build_scaffold(
-            self.layout, self.world.anchor, max_points=self.config.max_points, rng=rng
-        )
-        reach = _KNOWN * 2 * float(scaffold.radius[0])
-        nearest, _ = cKDTree(self.world.anchor.points).query(
-            scaffold.points, distance_upper_bound=reach, workers=-1
-        )
-        unknown = ~np.isfinite(nearest)
-        allowed = self._seen.allowed(scaffold[unknown]) if unknown.any() else None
-        return scaffold[:1] if allowed is None else allowed
+    def _plan_moving(self) -> None:
+        """Add the cameras that move, through the floor that is known and expected now."""
+        if len(self.cameras.c2w) < self.config.views:
+            more = moving_cameras(self.world.start_c2w, self._map(), self.layout, self.config)
+            if more is not None:
+                self.cameras = joined(self.cameras, more)
 
     def _map(self) -> NavMap | None:
         """Where one could walk if the room were as expected."""
         try:
-            return NavMap.build(self._place.anchor(), self.world.objects, body=self.body)
+            return NavMap.build(self._place.anchor(), self._resting.objects, body=self.body)
         except NavigationError:
             return None
 
     def _grown(self, anchor: Anchor) -> World:
         """The world with other points, and what has been drawn so far among its references."""
+        remembered = min(_ROUND_REFERENCES, self.config.references)
         return replace(
-            self.world,
+            self._resting,
             anchor=anchor,
-            references=[*self.world.references, *self._drawn_references()],
+            references=[*self.world.references, *self._drawn_references(remembered)],
             nav=None,
             scene=None,
         )
 
-    def _drawn_references(self) -> list[Reference]:
+    def _drawn_references(self, most: int) -> list[Reference]:
         """Views so far that differ most, of those that were drawn as they were expected."""
         done = np.flatnonzero(self._agreement >= _KEPT_AGREEMENT)
-        chosen = spread_out(self.cameras.c2w[done], self.config.references)
+        chosen = spread_out(self.cameras.c2w[done], most)
         return [
             Reference(self._rgb[i], self._reliable_z[i], self.cameras[int(i)], generated=True)
             for i in done[chosen]
@@ -235,30 +234,50 @@ class Growth:
 
     def _finished(self) -> World:
         """The world of all that can be seen, with map and references."""
-        look = self.cameras.resized(_LOOK_PX, _LOOK_PX)
-        depth_z = _rasterized(self._grown(self._place.anchor()), look).depth
-        shown = visible_points(self._place.scaffold.points, depth_z, look)
         kept = len(self.world.anchor)
-        world = without_hiding(self._grown(self._place.anchor(shown)), self._seen, kept)
+        world = self._grown(self._place.anchor(self._in_view()))
+        world = without_hiding(world, self._seen, kept)
         world.references = [*self.world.references, *self._closing_references(world)]
+        objects = [replace(item) for item in self.world.objects]
         nav, problem = None, None
         try:
             nav = NavMap.build(
-                world.anchor, world.objects, body=self.body, references=world.references
+                world.anchor,
+                objects,
+                body=self.body,
+                references=world.references,
+                closed=self.world.scene is not None,
             )
         except NavigationError as error:
             problem = str(error)
         return replace(
             world,
-            objects=[replace(item) for item in self.world.objects],
+            objects=objects,
             nav=nav,
             nav_problem=problem,
             source={**self.world.source, "growth": self._record(world)},
         )
 
+    def _in_view(self) -> NDArray[np.bool_]:
+        """Points of the scaffold that can be seen from somewhere, bool [N]."""
+        config = replace(self.config, views=max(_LOOKS, self.config.views), size_px=_LOOK_PX)
+        start = self.world.start_c2w
+        look = turning_cameras(start, self.layout, config)
+        moving = moving_cameras(start, self._map(), self.layout, config)
+        look = look if moving is None else joined(look, moving)
+        world = self._grown(self._place.anchor())
+        points = self._place.scaffold.points
+        shown = np.zeros(len(points), np.bool_)
+        for first in range(0, config.views, _LOOKS_AT_ONCE):
+            part = look[first : first + _LOOKS_AT_ONCE]
+            hidden = np.flatnonzero(~shown)
+            depth_z = _rasterized(world, part).depth
+            shown[hidden] = visible_points(points[hidden], depth_z, part)
+        return shown
+
     def _closing_references(self, world: World) -> list[Reference]:
         """Frames drawn of the finished world, of those that show it as it is."""
-        kept = self._drawn_references()
+        kept = self._drawn_references(self.config.references)
         if not kept:
             return []
         cameras = Camera.unchecked(
@@ -294,6 +313,7 @@ class Growth:
             "status": place.status,
             "tint": place.tint,
             "weight": place.weight,
+            "c2w": self.cameras.c2w,
             "rgb": self._rgb,
             "reliable_z": self._reliable_z,
             "agreement": self._agreement,
@@ -311,6 +331,12 @@ class Growth:
         done, arrays = found
         place = self._place
         place.status, place.tint, place.weight = (arrays[k] for k in ("status", "tint", "weight"))
+        self.cameras = Camera.from_fov(
+            arrays["c2w"],
+            self.config.fov_deg,
+            width=self.config.size_px,
+            height=self.config.size_px,
+        )
         self._rgb, self._reliable_z = arrays["rgb"], arrays["reliable_z"]
         self._agreement = arrays["agreement"]
         if "drawn.points" in arrays:

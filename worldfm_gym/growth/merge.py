@@ -15,13 +15,15 @@ from worldfm_gym.anchor.thinning import voxel_thin
 from worldfm_gym.camera import Camera
 from worldfm_gym.growth.agreement import agreement_share, cross_check, draws_agree
 from worldfm_gym.growth.config import GrowthConfig
+from worldfm_gym.growth.path import joined
 from worldfm_gym.growth.place import Place
 from worldfm_gym.growth.seen_space import FREE, SeenSpace
 from worldfm_gym.worlds.fusion import PosedFrame, points_of_frame, surface_pixels
 
-_SMOOTH_PX = 3  # drawings change the scaffold's color in strokes that wide to each side
+_SMOOTH_PX = 1  # drawings change the scaffold's color in strokes that wide to each side
 _LEAST_PATCH_PX = 24  # smaller surfaces stay out: they would be a fog of points
-_LEAST_SHARE = 0.6  # of the expected surfaces that a view must show to add surfaces
+_LEAST_SHARE = 0.6  # of the known surfaces in a view that it must show to add others,
+_LEAST_KNOWN = 0.03  # where they fill so much of it
 _REPLACED = 0.03
 
 
@@ -46,7 +48,7 @@ class Merged:
 
     Attributes:
         reliable_z: Depth where drawings agree, 0 elsewhere, float32 [B, H, W].
-        agreement: Share of what was expected that was drawn again, float64 [B].
+        agreement: Share of the pixels that show the place as it is now, float64 [B].
         added: New surface points, before they were thinned.
     """
 
@@ -90,31 +92,34 @@ def merge_round(
     covered = expected.index >= 0
     scaffold = expected.index >= place.fixed
     near = np.abs(depth_z - expected.depth) <= config.snap * expected.depth
-    share = agreement_share(depth_z, expected.depth, tolerance=config.snap)
     trust = scaffold & near & (depth_z > 0)
     change = drawings.rgb[0].astype(np.float32) - expected.rgb
     place.confirm(_smoothed(change, trust), expected.depth, trust, cameras)
 
-    elsewhere = agree & ~(covered & ~scaffold) & ~(covered & near)
-    elsewhere &= (share >= _LEAST_SHARE)[:, None, None]
+    # A view that draws known surfaces elsewhere than they are closes no loop: it adds nothing.
+    known_z = np.where(covered & ~scaffold, expected.depth, np.float32(0))
+    closes = agreement_share(depth_z, known_z, tolerance=config.snap) >= _LEAST_SHARE
+    closes |= (known_z > 0).mean(axis=(1, 2)) < _LEAST_KNOWN
+    elsewhere = agree & ~(covered & ~scaffold) & ~(covered & near) & closes[:, None, None]
     reliable_z = np.where(agree, depth_z, np.float32(0))
     found = _new_surfaces(
         drawings,
         elsewhere,
         np.concatenate([reliable_z, earlier_z]),
-        _joined(cameras, earlier_cameras),
+        joined(cameras, earlier_cameras),
         seen=seen,
         config=config,
     )
-    added = 0
+    explained, added = near & (depth_z > 0), 0
     if found is not None:
         surface_z, points = found
+        explained |= surface_z > 0
         added = len(points)
         place.refute(surface_z, cameras, margin=_REPLACED)
         spacing = 2 * float(np.median(place.scaffold.radius))
         parts = [points] if place.drawn is None else [place.drawn, points]
         place.drawn = voxel_thin(Anchor.concatenate(parts), spacing)
-    return Merged(reliable_z, share, added)
+    return Merged(reliable_z, explained.mean(axis=(1, 2)), added)
 
 
 def _new_surfaces(
@@ -166,16 +171,6 @@ def _generated(anchor: Anchor) -> Anchor:
         anchor.instance,
         anchor.radius,
         np.ones(len(anchor), np.bool_),
-    )
-
-
-def _joined(a: Camera, b: Camera) -> Camera:
-    """The cameras of both batches."""
-    return Camera.unchecked(
-        np.concatenate([a.c2w, b.c2w]),
-        np.concatenate([a.intrinsics, b.intrinsics]),
-        width=a.width,
-        height=a.height,
     )
 
 

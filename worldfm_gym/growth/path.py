@@ -18,43 +18,73 @@ _ROOM_M = 0.5  # to the nearest wall, where there is so much
 _CANDIDATES = 4096
 
 
-def plan_cameras(
-    start_c2w: FloatArray, nav: NavMap | None, layout: RoomLayout, config: GrowthConfig
-) -> Camera:
-    """The cameras to draw from, in the order of drawing.
+def turning_cameras(start_c2w: FloatArray, layout: RoomLayout, config: GrowthConfig) -> Camera:
+    """Cameras that turn where the world starts, from the direction known outward.
 
-    First the camera turns where the world starts, from the direction known outward, level, then
-    down and up. Then it moves to places spread over the floor, the nearest first, and looks around
-    at each. Last it comes back to these places, from far to near, looking between the directions
-    of before.
+    They look level first, then down and up.
 
     Args:
         start_c2w: Where the world starts.
-        nav: Map of the floor expected; None stays at the start.
         layout: The room.
         config: How many views, their size and field of view.
 
     Returns:
-        Cameras, batch shape [views].
+        Cameras, batch shape [T].
     """
-    eye = start_c2w[:3, 3].copy()
-    eye[2] = float(np.clip(eye[2], 0.3, layout.height - 0.3))
-    yaw = float(np.arctan2(start_c2w[1, 2], start_c2w[0, 2]))
-    turning = max(_HEADINGS, round(_TURNING * config.views))
-    moving = min(round(_MOVING * config.views), config.views - turning)
-    closing = config.views - turning - moving
+    count = min(config.views, max(_HEADINGS, round(_TURNING * config.views)))
+    return _cameras(_around(*_eye_and_yaw(start_c2w, layout), count), config)
+
+
+def moving_cameras(
+    start_c2w: FloatArray, nav: NavMap | None, layout: RoomLayout, config: GrowthConfig
+) -> Camera | None:
+    """Cameras that move through the floor and come back.
+
+    They look around at places spread over the floor that can be reached from the start, the
+    nearest first; then, from far to near, they look between the directions of before.
+
+    Args:
+        start_c2w: Where the world starts.
+        nav: Map of the place as it is expected now; None stays at the start.
+        layout: The room.
+        config: How many views, their size and field of view.
+
+    Returns:
+        Cameras, batch shape [views − T]; None if that is zero.
+    """
+    eye, yaw = _eye_and_yaw(start_c2w, layout)
+    rest = config.views - min(config.views, max(_HEADINGS, round(_TURNING * config.views)))
+    if rest == 0:
+        return None
+    moving = min(round(_MOVING * config.views), rest)
     rng = np.random.default_rng([config.seed, 1])
     places = _places(nav, eye, rng, count=max(1, moving // _HEADINGS))
-    poses = _around(eye, yaw, turning)
-    if moving:
-        poses += [p for place in _shared(places, moving) for p in _look_around(*place, yaw)]
-    if closing:
-        back = np.concatenate([places[::-1], eye[None]])
-        poses += [
-            p
-            for place in _shared(back, closing)
-            for p in _look_around(*place, yaw + np.pi / _HEADINGS)
-        ]
+    back = np.concatenate([places[::-1], eye[None]])
+    between = yaw + np.pi / _HEADINGS
+    poses = [p for place in _shared(places, moving) for p in _look_around(*place, yaw)]
+    poses += [p for place in _shared(back, rest - moving) for p in _look_around(*place, between)]
+    return _cameras(poses, config)
+
+
+def joined(a: Camera, b: Camera) -> Camera:
+    """The cameras of two batches with one image size."""
+    return Camera.unchecked(
+        np.concatenate([a.c2w, b.c2w]),
+        np.concatenate([a.intrinsics, b.intrinsics]),
+        width=a.width,
+        height=a.height,
+    )
+
+
+def _eye_and_yaw(start_c2w: FloatArray, layout: RoomLayout) -> tuple[FloatArray, float]:
+    """Where and which way to look first."""
+    eye = start_c2w[:3, 3].copy()
+    eye[2] = float(np.clip(eye[2], 0.3, layout.height - 0.3))
+    return eye, float(np.arctan2(start_c2w[1, 2], start_c2w[0, 2]))
+
+
+def _cameras(poses: list[FloatArray], config: GrowthConfig) -> Camera:
+    """The poses with the lens and the image size of the options."""
     return Camera.from_fov(
         np.stack(poses), config.fov_deg, width=config.size_px, height=config.size_px
     )
@@ -92,10 +122,8 @@ def _places(
     """Up to `count` places [P, 3] at eye height, spread over the floor, the nearest first."""
     if nav is None or not nav.navigable.any():
         return eye[None].copy()
-    candidates = nav.random_point(rng, count=_CANDIDATES)
-    cell = np.floor((candidates - nav.origin_xy) / nav.cell_m).astype(np.int64)
-    clearance = nav.clearance[cell[:, 1], cell[:, 0]]
-    candidates = candidates[clearance >= min(_ROOM_M, float(np.median(clearance)))]
+    candidates = _reachable(nav, eye)
+    candidates = candidates[rng.permutation(len(candidates))[:_CANDIDATES]]
     distance = np.linalg.norm(candidates - eye[:2], axis=1)
     chosen: list[int] = []
     for _ in range(count):
@@ -107,3 +135,19 @@ def _places(
     xy = candidates[chosen] if chosen else eye[None, :2]
     xy = xy[np.argsort(np.linalg.norm(xy - eye[:2], axis=1), kind="stable")]
     return np.concatenate([xy, np.full((len(xy), 1), eye[2])], axis=1)
+
+
+def _reachable(nav: NavMap, eye: FloatArray) -> FloatArray:
+    """Centers [N, 2] of the cells of the start's region, well off the walls where possible."""
+    from scipy.ndimage import label
+
+    region, _ = label(nav.navigable)
+    row, column = np.nonzero(region)
+    xy = nav.origin_xy + (np.stack([column, row], axis=1) + 0.5) * nav.cell_m
+    own = (
+        region[row, column]
+        == region[row, column][int(np.linalg.norm(xy - eye[:2], axis=1).argmin())]
+    )
+    clearance = nav.clearance[row, column]
+    roomy = clearance >= min(_ROOM_M, float(np.median(clearance[own])))
+    return np.asarray(xy[own & roomy])

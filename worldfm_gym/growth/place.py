@@ -40,14 +40,15 @@ class Place:
     weight: NDArray[np.float64]
 
     @classmethod
-    def starting(cls, base: Anchor, scaffold: Anchor) -> Place:
-        """A place of which nothing has been drawn yet."""
+    def starting(cls, base: Anchor, expected: Anchor | None) -> Place:
+        """A place of which nothing has been drawn yet; with None, nothing is expected either."""
+        scaffold = base[:1] if expected is None else expected
         count = len(scaffold)
         return cls(
             base=base,
             drawn=None,
             scaffold=scaffold,
-            status=np.full(count, EXPECTED, np.uint8),
+            status=np.full(count, REFUTED if expected is None else EXPECTED, np.uint8),
             tint=np.zeros((count, 3)),
             weight=np.zeros(count),
         )

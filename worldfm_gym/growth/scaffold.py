@@ -18,6 +18,7 @@ _FLOOR_BAND_M = 0.06
 _LEVEL = 0.7  # least |z| of the normal of a floor or ceiling
 _WALL_BAND_M = 1.2  # what stands so near to a wall lends it its color
 _CEILING_WHITE = 235.0
+_OVERLAP = 1.15  # of neighbors: merged for far views, they leave no gaps
 _SHADE, _SHADE_M = 0.22, 0.3  # how much darker edges of a room are, and how far that reaches
 
 
@@ -76,7 +77,7 @@ def build_scaffold(
         layout.to_world(np.concatenate([s.points.reshape(-1, 3) for s in surfaces])),
         np.rint(np.concatenate([f.reshape(-1, 3) for f in fields])).astype(np.uint8),
         normals=layout.to_world(np.concatenate([s.normals.reshape(-1, 3) for s in surfaces])),
-        radius=spacing / 2,
+        radius=_OVERLAP * spacing / 2,
         generated=np.ones(sum(s.edge_m.size for s in surfaces), np.bool_),
     )
 

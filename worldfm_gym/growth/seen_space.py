@@ -20,6 +20,7 @@ FREE, COVERS, IN_FREE_SPACE = 0, 1, 2
 
 _MARGIN_M, _MARGIN = 0.02, 0.015  # of measured depth: absolute, and relative to it
 _MOST_PASSES = 24
+_BACKING_M = 0.04
 _SPLITS = 3  # how often a point at the edge of what was seen is cut in four
 
 
@@ -65,16 +66,20 @@ class SeenSpace:
     def allowed(self, points: Anchor) -> Anchor | None:
         """The new points that may be where they are, smaller ones at the edge of what was seen.
 
-        A point that only covers too much is cut in four, which may lie beside that; None is
-        returned if nothing is left.
+        A point that only covers too much is cut in four, which may lie beside that. What may not
+        be on a surface may be a little below it, where it shows through gaps. None is returned if
+        nothing is left.
         """
-        kept: list[Anchor] = []
-        for level in range(_SPLITS + 1):
+        sunk = (points.points - _BACKING_M * points.normals).astype(np.float32)
+        below = self.judge(points.points, points.radius) != FREE
+        below &= self.judge(sunk, points.radius) == FREE
+        kept = [replace(points, points=sunk)[below]] if below.any() else []
+        for _ in range(_SPLITS + 1):
             verdict = self.judge(points.points, points.radius)
             if (verdict == FREE).any():
                 kept.append(points[verdict == FREE])
             edge = verdict == COVERS
-            if not edge.any() or level == _SPLITS:
+            if not edge.any():
                 break
             points = _quartered(points[edge])
         return Anchor.concatenate(kept) if kept else None
@@ -142,8 +147,9 @@ def _near(
 
 def _quartered(points: Anchor) -> Anchor:
     """Each point's square of surface as four of half the side; unknown normals lie level."""
-    across = np.where(np.abs(points.normals[:, 2:]) < 0.9, [[0.0, 0.0, 1.0]], [[1.0, 0.0, 0.0]])
-    normals = np.where(np.abs(points.normals).max(1, keepdims=True) > 0, points.normals, [0, 0, 1])
+    known = np.linalg.norm(points.normals, axis=1, keepdims=True) > 0.5
+    normals = np.where(known, points.normals, [[0.0, 0.0, 1.0]])
+    across = np.where(np.abs(normals[:, 2:]) < 0.9, [[0.0, 0.0, 1.0]], [[1.0, 0.0, 0.0]])
     a = np.cross(normals, across)
     a /= np.linalg.norm(a, axis=1, keepdims=True)
     b = np.cross(normals, a)

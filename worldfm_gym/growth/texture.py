@@ -12,6 +12,7 @@ from worldfm_gym.camera import FloatArray
 _TILE_M = 0.6, 0.4, 0.25, 0.15  # sides of the patches that detail is copied in, largest first
 _TILE_KNOWN = 0.97
 _CANDIDATES = 64
+_CALM = 0.4  # share of them that is used: what hangs on a wall is no detail of it
 _DETAIL_LEVELS = 16.0  # steps of color beyond which detail is compressed
 
 
@@ -116,6 +117,8 @@ def _copied_detail(
     residual = np.where(known[..., None], colors - base, 0.0)
     residual = _DETAIL_LEVELS * np.tanh(residual / _DETAIL_LEVELS)
     patches = np.stack([residual[v : v + tile, u : u + tile] for v, u in corners])
+    busy = (patches**2).mean(axis=(1, 2, 3))
+    patches = patches[busy <= np.quantile(busy, _CALM)]
     ramp = np.sin((np.arange(tile) + 0.5) / tile * np.pi)
     window = np.outer(ramp, ramp)[..., None]
     weight = np.zeros((height + 2 * tile, width + 2 * tile, 1))
