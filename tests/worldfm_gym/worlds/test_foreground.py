@@ -60,10 +60,22 @@ def test_ground_under_something_near_is_not_guessed(room_frames):
     assert made.points[:, 0].max() < free.points[:, 0].max() - 0.1
 
 
-def test_a_camera_that_sees_no_floor_gets_none(view):
+def test_floor_that_is_not_in_view_looks_like_the_lower_edge(view):
     anchor, reference = view
     above = anchor[anchor.points[:, 2] > 0.5]
-    assert foreground_floor(above, reference, spacing_m=0.02) is None
+    made = foreground_floor(above, reference, spacing_m=0.02)
+    expected = reference.rgb[-6:].mean(axis=(0, 1))
+    np.testing.assert_allclose(made.colors.mean(axis=0), expected, atol=1)
+
+
+def test_nothing_is_below_a_camera_that_looks_straight_down(view):
+    anchor, _ = view
+    camera = Camera.from_fov(heading_c2w(EYE, 0.0, -np.pi / 2), 80, width=160, height=160)
+    down = Reference(
+        np.zeros((160, 160, 3), np.uint8), np.full((160, 160), EYE[2], np.float32), camera
+    )
+    made = foreground_floor(anchor, down, spacing_m=0.02)
+    assert made is None or np.linalg.norm(made.points[:, :2] - EYE[:2], axis=-1).min() > 1.0
 
 
 def test_unknown_depth_is_not_free(view):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.worldfm_gym.worlds.told_depth import ToldDepth
 from worldfm_gym import make_world
 from worldfm_gym.errors import SourceError, WorldFormatError
 from worldfm_gym.navigation import AgentBody
@@ -130,10 +131,28 @@ def test_a_damaged_world_folder_is_no_other_source(tmp_path):
         make_world(tmp_path)
 
 
-def test_photo_without_depth(tmp_path):
-    Image.new("RGB", (8, 8)).save(tmp_path / "office.jpg")
-    with pytest.raises(SourceError, match="RGB-only photos are not supported yet"):
-        make_world(tmp_path / "office.jpg")
+def test_a_photo_alone_becomes_a_world(room_frames, tmp_path):
+    frame = room_frames[0]
+    Image.fromarray(frame.rgb).save(tmp_path / "room.png")
+    world = make_world(tmp_path / "room.png", estimator=ToldDepth([frame.depth], frame.camera.K))
+    assert world.source["depth"] == "estimated by told"
+
+
+def test_a_seed_of_a_photo_is_that_of_its_expansion(room_frames, tmp_path, monkeypatch):
+    frame = room_frames[0]
+    Image.fromarray(frame.rgb).save(tmp_path / "room.png")
+    seeds = []
+
+    def expand(self, *, seed):
+        seeds.append(seed)
+        return self
+
+    monkeypatch.setattr(World, "expand", expand)
+    for seed in (7, None):
+        estimator = ToldDepth([frame.depth], frame.camera.K)
+        make_world(tmp_path / "room.png", estimator=estimator, expand=True, seed=seed)
+    assert seeds[0] == 7
+    assert isinstance(seeds[1], int)
 
 
 @pytest.mark.parametrize("options", [{"depht": 1}, {"up": "z"}, {"path": "x"}])

@@ -60,7 +60,6 @@ def test_folder_with_a_field_of_view(photo):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({}, r"RGB-only photos are not supported yet.*depth=.*K="),
         ({"depth": "depth_mm.png"}, "either K= .* or fov_x_deg="),
         ({"depth": "depth_mm.png", "fov_x_deg": 80, "K": np.eye(3)}, "either K="),
         ({"depth": "depth_mm.png", "K": np.diag([0.0, 0.0, 1.0])}, "positive focal"),
@@ -103,7 +102,15 @@ def test_garage(shared_data, tmp_path):
     """The real photo: its floor, its shape, its pixels, and room to walk up to the motorcycle."""
     folder = shutil.copytree(shared_data / "motorcycle", tmp_path / "garage")
     world = world_from_photo_folder(folder, body=BODY)
-    assert world.source == {"kind": "photo", "name": "garage", "has_floor": True}
+    assert world.source == {
+        "kind": "photo",
+        "name": "garage",
+        "depth": "given",
+        "has_floor": True,
+    }
+    motorcycle = max(world.objects, key=lambda item: item.size.prod())
+    np.testing.assert_allclose(motorcycle.pose[:2, 3], [2.3, -0.15], atol=0.15)
+    np.testing.assert_allclose(motorcycle.size, [0.3, 1.4, 0.8], atol=0.15)
     assert world.start_c2w[2, 3] == pytest.approx(1.08, abs=0.03)
     low, high = world.anchor.bounds
     assert -0.03 < low[2] < 0.01
