@@ -27,6 +27,8 @@ _MIN_FOV_DEG, _MAX_FOV_DEG = 10.0, 140.0
 _USUAL_FOV_DEG = 60.0  # of the longer side
 _FLOOR_ON_TOP = 2.0  # times the share of a floor below it
 _TOP_SHARE = 0.08
+_LOOKING_UP = 0.1  # sine of the camera's pitch
+_SURER = 1.25
 _STEEPEST = np.sin(np.deg2rad(35.0))  # what is steeper is a wall
 
 
@@ -104,7 +106,7 @@ def estimate_frame(
     depth_z = sharpened(depth_z, rgb)
     up_prior = estimate.up_camera
     ground = find_ground(depth_z, K, up_camera=up_prior)
-    warn_of_upside_down(depth_z, K, ground, notes, name=name)
+    _note_upside_down(rgb, estimate, estimator, K, ground, depth_z, notes, name)
     scale = metric_scale(
         metric=estimate.metric,
         camera_height=None if ground is None else ground.height,
@@ -183,26 +185,43 @@ def usable_depth(
     return np.where(known, depth_z, 0.0).astype(np.float32)
 
 
-def warn_of_upside_down(
-    depth_z: NDArray[np.float32],
+def _note_upside_down(
+    rgb: NDArray[np.uint8],
+    estimate: DepthEstimate,
+    estimator: DepthEstimator,
     K: NDArray[np.float64],
     ground: Ground | None,
+    depth_z: NDArray[np.float32],
     notes: list[str],
-    *,
     name: str,
 ) -> None:
-    """Note it if the floor is at the top of a picture rather than at its bottom."""
+    """Note it if the floor is at the top, or the estimator is surer of the picture turned over.
+
+    The latter costs a second estimate, and is asked for only where no floor is in view or the
+    camera seems to look up.
+    """
     height, width = depth_z.shape
     turned = K.copy()
     turned[0, 2], turned[1, 2] = width - K[0, 2], height - K[1, 2]
     above = find_ground(np.ascontiguousarray(depth_z[::-1, ::-1]), turned)
     below = 0.0 if ground is None else ground.share
-    if above is None or abs(above.up[2]) > _STEEPEST:
-        return
-    if above.share > max(_TOP_SHARE, _FLOOR_ON_TOP * below):
+    advice = "If it is, rotate the picture by 180 degrees"
+    on_top = above is not None and abs(above.up[2]) < _STEEPEST
+    if above is not None and on_top and above.share > max(_TOP_SHARE, _FLOOR_ON_TOP * below):
         notes.append(
             f"{name} may be upside down: a level surface covers {above.share:.0%} of its upper "
-            f"part, and {below:.0%} below is floor. If it is, rotate the picture by 180 degrees"
+            f"part, and {below:.0%} below is floor. {advice}"
+        )
+        return
+    up = estimate.up_camera if ground is None else ground.up
+    if ground is not None and up is not None and up[2] < _LOOKING_UP:
+        return
+    over = estimator.estimate([np.ascontiguousarray(rgb[::-1, ::-1])], [turned])[0]
+    surer = float(over.confidence.mean() / max(float(estimate.confidence.mean()), 1e-6))
+    if surer > _SURER:
+        notes.append(
+            f"{name} may be upside down: the estimator is {surer:.1f} times as sure of it turned "
+            f"over. {advice}"
         )
 
 

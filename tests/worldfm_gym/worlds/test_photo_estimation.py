@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import gymnasium
@@ -133,6 +134,21 @@ def test_upside_down(tmp_path, room_frames):
     with pytest.warns(UserWarning, match="may be upside down"):
         world = made(tmp_path / "a.png", ToldDepth([turned], frame.camera.K))
     assert any("upside down" in note for note in world.source["warnings"])
+
+
+def test_upside_down_as_the_estimator_sees_it(photo, room_frames):
+    """A wall without a floor, of which the estimator is surer when it is turned over."""
+
+    class Doubtful(ToldDepth):
+        def estimate(self, images, K=None):
+            (answer,) = super().estimate(images, K)
+            sure = 0.4 if len(self.told_K) == 1 else 0.8
+            return [replace(answer, confidence=np.full_like(answer.confidence, sure))]
+
+    wall = np.full(room_frames[0].depth.shape, 2.0, np.float32)
+    with pytest.warns(UserWarning, match=r"2\.0 times as sure of it turned over"):
+        world = made(photo, Doubtful([wall], room_frames[0].camera.K))
+    assert world.source["floor_from"] == "assumed"
 
 
 def test_what_is_far_away_is_in_the_reference_only(photo, room_frames):
