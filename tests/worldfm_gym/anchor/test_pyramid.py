@@ -82,3 +82,27 @@ def test_too_many_points_are_refused(
     monkeypatch.setattr("worldfm_gym.anchor.pyramid._INDEX_BITS", 4)
     with pytest.raises(AnchorError, match="points"):
         build_pyramid(*room)
+
+
+def test_observed_splats_are_the_same_whatever_is_generated(
+    room: tuple[Anchor, list[WorldObject]],
+) -> None:
+    anchor, objects = room
+    observed = anchor[~anchor.generated]
+    rng = np.random.default_rng(3)
+    count = 500
+    more = Anchor.from_points(
+        rng.uniform(-20, 20, (count, 3)),
+        rng.integers(0, 255, (count, 3)),
+        radius=rng.uniform(0.01, 0.3, count),
+        generated=np.ones(count, np.bool_),
+    )
+    alone = build_pyramid(observed, objects)
+    for grown in (more, Anchor.concatenate([anchor[anchor.generated], more])):
+        pyramid = build_pyramid(Anchor.concatenate([observed, grown]), objects)
+        assert pyramid.spacing_m == alone.spacing_m
+        assert np.array_equal(pyramid.splats[: len(alone)], alone.splats)
+        assert np.array_equal(pyramid.attributes[: len(alone)], alone.attributes)
+        cells = len(alone.cell_start)
+        assert np.array_equal(pyramid.cell_start[:cells], alone.cell_start)
+        assert (pyramid.attributes[len(alone) :, 0] >> 24 == 1).all()
