@@ -27,7 +27,7 @@ _SWITCH = tyro.conf.arg(help_behavior_hint="")
 
 @dataclass(kw_only=True)
 class Demo:
-    """Build two worlds, a real photo and a seed, and film an agent and a camera in them.
+    """Build two worlds, of a photo alone and of a seed, and film an agent and a camera in them.
 
     Writes four videos (rgb | depth | map from above), a contact sheet of each and the two world
     folders. Example: worldfm-gym demo -o out/demo
@@ -45,6 +45,8 @@ class Demo:
     """Also write a small GIF of each run."""
     renderer: Literal["frame", "anchor"] = "anchor"
     """anchor draws the points alone, at 320×240; frame draws with the frame model, at 128×96."""
+    expand: Annotated[bool, _SWITCH] = False
+    """Let the frame model continue the photo's place all around, half a minute on two cores."""
 
     def run(self) -> None:
         """Run the command."""

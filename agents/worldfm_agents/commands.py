@@ -39,6 +39,7 @@ def run_demo_command(command: Demo) -> None:
         camera_steps=command.camera_steps,
         gif=command.gif,
         renderer=command.renderer,
+        expand=command.expand,
         **_DEMO_SIZE[command.renderer],
     )
     runs = run_demo(command.out, options, console=console)

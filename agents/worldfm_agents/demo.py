@@ -1,4 +1,4 @@
-"""Demo: a real photo and a seed become worlds, and an agent and a camera move in them."""
+"""Demo: a photo and a seed become worlds, and an agent and a camera move in them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ _GARAGE_WALK: dict[str, Any] = {
     "forward_step_m": 0.1,
     "goal_distance_m": (0.5, 6.0),
 }
-_GARAGE_MAX_DEPTH_M, _ROOMS_MAX_DEPTH_M = 5.0, 8.0
+_GARAGE_MAX_DEPTH_M, _ROOMS_MAX_DEPTH_M = 6.0, 8.0
+_GROWTH_VIEWS = 32  # a third of the default: enough to see what growth does
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +52,7 @@ class DemoOptions:
             wait of the first run, in which most time goes into compiling kernels.
         gif: Also write a small GIF of each run.
         renderer: Name of what draws.
+        expand: Grow the photo's world, so that one can walk all around in it.
     """
 
     seed: int = 0
@@ -61,6 +63,7 @@ class DemoOptions:
     processes: int = 2
     gif: bool = False
     renderer: str = "anchor"
+    expand: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,23 +112,24 @@ def run_demo(
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=console or Console()) as progress:
-        worlds = _build_worlds(out, options, progress)
-        studio = _Studio(out, options, progress)
-        return [*studio.garage(worlds["garage"]), *studio.rooms(worlds["rooms"])]
-
-
-def _build_worlds(out: Path, options: DemoOptions, progress: Progress) -> dict[str, World]:
-    """Both worlds, built side by side, saved and loaded again."""
-    bar = progress.add_task("building worlds (first run compiles)", total=2)
-    jobs: dict[str, Callable[[Path, int], None]] = {"rooms": _build_rooms, "garage": _build_garage}
-    with _executor(options.processes) as pool:
-        futures = [pool.submit(job, out / name, options.seed) for name, job in jobs.items()]
-        for future in futures:
+    jobs: dict[str, Callable[[Path, DemoOptions], None]] = {
+        "rooms": _build_rooms,
+        "garage": _build_garage,
+    }
+    with (
+        Progress(*columns, console=console or Console()) as progress,
+        _executor(options.processes) as pool,
+    ):
+        bar = progress.add_task("building worlds (first run compiles)", total=len(jobs))
+        built = {name: pool.submit(job, out / name, options) for name, job in jobs.items()}
+        for future in built.values():
             future.add_done_callback(lambda _: progress.advance(bar))
-        for future in futures:
-            future.result()
-    return {name: load_world(out / name) for name in jobs}
+        studio = _Studio(out, options, progress)
+        runs: list[DemoRun] = []
+        for name, film in {"rooms": studio.rooms, "garage": studio.garage}.items():
+            built[name].result()  # the photo's world may go on growing while the other is filmed
+            runs += film(load_world(out / name))
+        return runs
 
 
 def _executor(processes: int) -> Executor:
@@ -135,17 +139,19 @@ def _executor(processes: int) -> Executor:
     return ThreadPoolExecutor(1)
 
 
-def _build_rooms(folder: Path, seed: int) -> None:
+def _build_rooms(folder: Path, options: DemoOptions) -> None:
     """Build the procedural world."""
-    make_world("rooms", seed=seed).save(folder, overwrite=True)
+    make_world("rooms", seed=options.seed).save(folder, overwrite=True)
 
 
-def _build_garage(folder: Path, seed: int) -> None:
+def _build_garage(folder: Path, options: DemoOptions) -> None:
     """Build the world of the photo, and try it: that compiles what stepping needs meanwhile."""
-    world = make_world(GARAGE, body=_GARAGE_BODY)
+    world = make_world(GARAGE / "photo.jpg", body=_GARAGE_BODY)
+    if options.expand:
+        world = world.expand(seed=options.seed, views=_GROWTH_VIEWS)
     world.save(folder, overwrite=True)
     for env in (_walk(world, DemoOptions()), _camera(world, DemoOptions())):
-        StepTimer(env).warm_up(seed=seed)
+        StepTimer(env).warm_up(seed=options.seed)
         env.close()
 
 
@@ -197,20 +203,20 @@ class _Studio:
         """The photo: a camera sways where the photographer stood, a small robot drives in."""
         nav = world.require_nav()
         free_m2 = float(nav.known_free.sum()) * nav.cell_m**2
+        photo = "a photo, nothing else" + (", and what grew around it" * self.options.expand)
         robot = (
-            f"a photo with depth: {free_m2:.1f} m² of floor, a robot "
-            f"{200 * nav.body.radius_m:.0f} cm wide and {100 * nav.body.height_m:.0f} cm high, "
-            "episodes that lead into the picture"
+            f"{photo}: {free_m2:.1f} m² of floor, a robot {200 * nav.body.radius_m:.0f} cm wide "
+            f"and {100 * nav.body.height_m:.0f} cm high, episodes that lead into the picture"
         )
-        camera = _camera(world, self.options, fov_x_deg=42.0, max_depth_m=_GARAGE_MAX_DEPTH_M)
+        camera = _camera(world, self.options, fov_x_deg=45.0, max_depth_m=_GARAGE_MAX_DEPTH_M)
         start = world.start_c2w.copy()
-        start[:3, 3] += 0.6 * start[:3, 2]
+        start[:3, 3] += 0.2 * start[:3, 2]
         sway = OrbitAgent(radius_m=1.9, arc_deg=12.0, max_speed_mps=0.35)
         walk = _walk(world, self.options, **_GARAGE_WALK, max_depth_m=_GARAGE_MAX_DEPTH_M)
         follower = ShortestPathAgent(walk, forward_step_m=_GARAGE_WALK["forward_step_m"])
         into = episodes_into_view(world, self.options.episodes, seed=self.options.seed)
         return [
-            self._film("garage_camera", "a photo with depth", camera, sway, [{"c2w": start}]),
+            self._film("garage_camera", photo, camera, sway, [{"c2w": start}]),
             self._film("garage_pointnav", robot, walk, follower, into),
         ]
 

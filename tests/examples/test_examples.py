@@ -12,6 +12,7 @@ EXPECTED = {
     "02_camera_conventions": "% of the first view's pixels",
     "03_your_own_scan": "navigation: yes",
     "04_vector_of_worlds": "the same poses in both: True",
+    "05_photo_to_world": "success True",
 }
 
 

@@ -24,10 +24,10 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[DemoRun]]
 def test_every_run_is_filmed_and_every_walk_arrives(demo: tuple[Path, list[DemoRun]]) -> None:
     out, runs = demo
     assert [run.name for run in runs] == [
-        "garage_camera",
-        "garage_pointnav",
         "rooms_pointnav",
         "rooms_camera",
+        "garage_camera",
+        "garage_pointnav",
     ]
     for run in runs:
         assert run.sheet == out / f"{run.name}.png"
@@ -42,6 +42,7 @@ def test_the_worlds_can_be_used_again(demo: tuple[Path, list[DemoRun]]) -> None:
     out, runs = demo
     garage, rooms = load_world(out / "garage"), load_world(out / "rooms")
     assert garage.source["kind"] == "photo"
+    assert garage.source["depth"].startswith("estimated")
     assert rooms.source["seed"] == 0
     assert "m² of floor" in next(run.world for run in runs if run.name == "garage_pointnav")
     assert {p.suffix for p in out.iterdir()} == {"", ".mp4", ".png"}
