@@ -60,10 +60,10 @@ def _normal(word, step, quantiles):  # type: ignore[no-untyped-def]
 
 
 @triton.jit
-def _noise_lanes(
+def _noise_lanes(  # type: ignore[no-untyped-def]
     out, index, depth, c2w, lens, places, offsets, shares, salt, quantiles, width, pixels,
     LANES: tl.constexpr,
-):  # type: ignore[no-untyped-def]  # fmt: skip
+):  # fmt: skip
     """Noise [B, channels, H · W] of some pixels of one view."""
     view = tl.program_id(1).to(tl.int64)
     pixel = tl.program_id(0) * LANES + tl.arange(0, LANES)

@@ -1,5 +1,6 @@
 """Stage 3: the matching gradient is Yin et al.'s, and the student learns what the teacher draws."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +49,8 @@ def stage(**changes: Any) -> DistillStage:
             optimizer=OptimizerOptions(learning_rate=2e-3, warmup_steps=1, betas=(0.5, 0.98)),
         ),
         loss=LossOptions(gradient=0),
-        distill=MatchingOptions(
-            **({"pairs": 1, "teacher_steps": 4, "adversarial": NO_ADVERSARY} | changes)
+        distill=replace(
+            MatchingOptions(pairs=1, teacher_steps=4, adversarial=NO_ADVERSARY), **changes
         ),
     )
     return DistillStage(toy_network(), options, arithmetic=FLOAT32, processes=ALONE)
@@ -195,7 +196,7 @@ def test_the_energy_score_is_least_for_draws_from_the_truths_distribution() -> N
 
     truth, pixels = textures(1.0), torch.ones(shape)
     scores = {
-        contrast: float(energy_score(*(textures(contrast) for _ in "ab"), truth, pixels=pixels))
+        contrast: float(energy_score(textures(contrast), textures(contrast), truth, pixels=pixels))
         for contrast in (0.0, 0.5, 1.0, 1.6)
     }
     assert min(scores, key=lambda contrast: scores[contrast]) == 1.0
