@@ -233,11 +233,12 @@ import sys
 from pathlib import Path
 import torch
 from torch import distributed
-from tests.worldfm_gym.training.toy_training import toy_options, toy_source
+from tests.worldfm_gym.training.toy_training import toy_network, toy_options, toy_source
 from worldfm_gym.training import loop
 from worldfm_gym.training.control import ControlOptions, train_control
+from worldfm_gym.training.distill import DistillOptions, MatchingOptions, train_distill
 
-out = Path(sys.argv[1])
+out, stage = Path(sys.argv[1]), sys.argv[2]
 kept = []
 make_run = loop._Run
 loop._Run = lambda *a, **k: kept.append(make_run(*a, **k)) or kept[0]
@@ -245,26 +246,33 @@ leave = loop.Processes.leave
 loop.Processes.leave = lambda self: None
 rank = int(__import__("os").environ["RANK"])
 source = toy_source(seed=10 * rank, cycle=4, references=2 * rank)  # one process has none
-train_control(ControlOptions(**toy_options(out, steps=3)), source=source)
-learner = kept[0].stage.learners["network"]
-mine = torch.cat([p.detach().flatten() for p in learner.network.parameters()])
+if stage == "control":
+    train_control(ControlOptions(**toy_options(out, steps=3)), source=source)
+else:
+    parts = MatchingOptions(pairs=1, teacher_steps=2, energy=1.0)
+    options = DistillOptions(**toy_options(out, steps=3, init="nano"), distill=parts)
+    loop.load_network = lambda path: toy_network()
+    train_distill(options, source=source)
+learners = kept[0].stage.learners.values()
+mine = torch.cat([p.detach().flatten() for l in learners for p in l.network.parameters()])
 both = [torch.empty_like(mine) for _ in range(2)]
 distributed.all_gather(both, mine)
 assert torch.equal(*both), (both[0] - both[1]).abs().max()
 print(f"rank {rank}: equal weights, {kept[0].progress.samples} views", flush=True)
 processes = kept.pop().processes
-del learner
+del learners
 leave(processes)
 """
 
 
-def test_two_processes_train_one_network(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stage", ["control", "distill"])
+def test_two_processes_train_the_same_networks(tmp_path: Path, stage: str) -> None:
     script = tmp_path / "two.py"
     script.write_text(_TWO_PROCESSES)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
     run = subprocess.run(
-        [*command, "--nproc-per-node", "2", str(script), str(tmp_path / "out")],
+        [*command, "--nproc-per-node", "2", str(script), str(tmp_path / "out"), stage],
         capture_output=True,
         text=True,
         env=environment,
