@@ -18,7 +18,7 @@ from worldfm_gym.anchor.normals import normals_from_depth
 from worldfm_gym.camera import Camera
 
 _LONGER_SIDE = 100  # samples along the longer side of the image
-_HYPOTHESES = 200
+_HYPOTHESES = 120
 _INLIER = 0.06  # of the camera's height
 _SUNK = 0.2
 _SUNK_COST = 2.5
