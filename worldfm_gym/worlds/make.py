@@ -50,8 +50,9 @@ def make_world(
     "rooms", "factory", "warehouse",        `seed`, `spacing_m` (0.06; 0.1 in halls),
     "maze"                                  `references` (0), and the generator's own
     a world folder                          none
-    scan.json, transforms.json, a folder    `spacing_m`, `references`, `max_frames`; for
-    with one of them, a TUM RGB-D folder    transforms.json also `depth_unit_m`, `scale`
+    scan.json, transforms.json, a folder    `spacing_m`, `references`, `max_frames`, `objects`,
+    with one of them, a TUM RGB-D folder,   `estimator` (of frames without depth); for
+    a folder with color/ and depth/         transforms.json also `depth_unit_m`, `scale`
     an image file                           `estimator`, `device`, `camera_height_m`, `panorama`,
                                             `K` or `fov_x_deg`, `depth`, `depth_unit_m`,
                                             `spacing_m`, `extend_floor`, `objects`, `expand`
@@ -226,7 +227,7 @@ def _accepted() -> str:
     """What make_world takes, for error messages."""
     return (
         f"Sources are {', '.join(repr(kind) for kind in _SPACING_M)} (with seed=), a saved world's "
-        "folder, a scan (scan.json, transforms.json, or a TUM RGB-D folder), a photo or "
-        "panorama (an image file), a photo folder (photo.jpg, depth_mm.png, meta.json), or "
+        "folder, a scan (scan.json, transforms.json, a TUM RGB-D folder, or color/ and depth/), a "
+        "photo or panorama (an image file), a photo folder (photo.jpg, depth_mm.png, meta.json), or "
         f"geometry ({', '.join(GEOMETRY_SUFFIXES)})"
     )
