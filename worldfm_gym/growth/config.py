@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from worldfm_gym.errors import ConfigError
 
 MODEL_STEP_PX = 8  # the frame model draws images whose sides are multiples of this
@@ -64,8 +66,11 @@ class GrowthConfig:
         }
         for name, (low, high) in limits.items():
             value = getattr(self, name)
-            if not (math.isfinite(value) and low <= value <= high):
-                raise ConfigError(f"{name} must lie in {low:g}…{high:g}, got {value}")
+            whole = isinstance(low, int)
+            number = isinstance(value, int | np.integer if whole else int | float | np.number)
+            if not (number and math.isfinite(value) and low <= value <= high):
+                kind = "a whole number" if whole else "a number"
+                raise ConfigError(f"{name} must be {kind} in {low:g}…{high:g}, got {value!r}")
         if self.size_px % MODEL_STEP_PX:
             raise ConfigError(f"size_px must be a multiple of {MODEL_STEP_PX}, got {self.size_px}")
 

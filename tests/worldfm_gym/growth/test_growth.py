@@ -161,7 +161,15 @@ def test_a_world_without_floor_is_refused(cut_room: World, truth: Truth, small: 
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("views", 3), ("reach_m", float("nan")), ("size_px", 100), ("seed", -1), ("snap", 0.9)],
+    [
+        ("views", 3),
+        ("views", 9.5),
+        ("views", "many"),
+        ("reach_m", float("nan")),
+        ("size_px", 100),
+        ("seed", -1),
+        ("snap", 0.9),
+    ],
 )
 def test_options_out_of_range_are_refused(name: str, value: float):
     with pytest.raises(ConfigError, match=name):
