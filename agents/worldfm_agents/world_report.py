@@ -47,7 +47,7 @@ def _source(source: Mapping[str, Any]) -> list[tuple[str, str]]:
         floor = source.get("floor_from", "seen")
         rows.append(("camera", f"{source['camera_height_m']:.2f} m above the floor, {floor}"))
     if "scale_from" in source:
-        factor = f" (×{source['scale']:.2f})" if "scale" in source else ""
+        factor = f" (×{source['scale']:.2f})" if round(source.get("scale", 1.0), 2) != 1.0 else ""
         rows.append(("scale", f"{source['scale_from']}{factor}"))
     return rows
 

@@ -227,7 +227,8 @@ def _accepted() -> str:
     """What make_world takes, for error messages."""
     return (
         f"Sources are {', '.join(repr(kind) for kind in _SPACING_M)} (with seed=), a saved world's "
-        "folder, a scan (scan.json, transforms.json, a TUM RGB-D folder, or color/ and depth/), a "
-        "photo or panorama (an image file), a photo folder (photo.jpg, depth_mm.png, meta.json), or "
+        "folder, a scan (scan.json, transforms.json, a TUM RGB-D folder, or color/ and depth/), "
+        "a photo or panorama (an image file), a photo folder (photo.jpg, depth_mm.png, "
+        "meta.json), or "
         f"geometry ({', '.join(GEOMETRY_SUFFIXES)})"
     )
