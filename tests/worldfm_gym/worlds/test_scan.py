@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from tests.worldfm_gym.worlds.told_depth import ToldDepth
 from worldfm_gym.anchor_renderer import AnchorRenderer
 from worldfm_gym.camera import rotation_exp
 from worldfm_gym.errors import SourceError
@@ -92,3 +93,31 @@ def test_living_room(shared_data):
         error = frame.rgb[0][covered].astype(float) - reference.rgb[covered]
         assert covered.mean() > 0.97
         assert 10 * np.log10(255**2 / (error**2).mean()) > 24.5
+
+
+def test_frames_without_depth_are_estimated(tilted, room_frames, edit_json):
+    edit_json(tilted / "scan.json", lambda d: [frame.pop("depth") for frame in d["frames"]])
+    told = ToldDepth([f.depth for f in room_frames], room_frames[0].camera.K)
+    world = world_from_scan(tilted, body=BODY, spacing_m=0.04, estimator=told, references=3)
+    assert len(told.told_K) == len(room_frames)
+    assert world.source["kind"] == "scan"
+    assert world.nav_problem is None
+    assert len(world.references) == 3
+    assert world.start_c2w[2, 3] == pytest.approx(1.4, abs=0.05)
+
+
+def test_neither_poses_nor_depth(tilted, edit_json):
+    def change(data):
+        for frame in data["frames"]:
+            del frame["c2w"], frame["depth"]
+
+    edit_json(tilted / "scan.json", change)
+    with pytest.raises(SourceError, match="neither pose nor depth"):
+        world_from_scan(tilted, body=BODY)
+
+
+def test_what_stands_on_the_floor_is_an_object_unless_refused(tilted):
+    world = world_from_scan(tilted, body=BODY, spacing_m=0.04)
+    (crate,) = world.objects
+    np.testing.assert_allclose(np.sort(crate.size), [0.6, 0.7, 0.8], atol=0.1)
+    assert world_from_scan(tilted, body=BODY, spacing_m=0.04, objects=False).objects == []
