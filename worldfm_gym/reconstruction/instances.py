@@ -32,6 +32,8 @@ _MIN_WALL_HEIGHT_M = 0.9
 _MAX_BEHIND = 0.12  # share of surface that may lie behind an outer wall
 _INNER_WALL_HEIGHT_M = 2.0  # a plane with more behind it is a wall only if so tall
 _CEILING_M = 1.9
+_TALL_M = 1.5  # what is too large is cut where it is taller: walls that are bent, shelves
+_TALL_SHARE = 0.8  # of its own height, where a picture ends below 1.5 m
 _BASE_M = 0.35  # an object's lowest point lies no higher
 _MIN_SIZE_M = 0.15
 _MAX_SIZE_M = 3.0
@@ -78,7 +80,8 @@ def find_objects(anchor: Anchor) -> tuple[Anchor, list[WorldObject]]:
 
     An object is a connected set of surface that stands on the floor, or near it, between 0.15 m and
     3 m large and no larger than 3 m² on the ground. Walls are upright planes with next to nothing
-    behind them; what hangs on them stays with them. Objects that touch are one.
+    behind them; what hangs on them stays with them. Objects that touch are one; what is too large
+    for one loses its tallest parts, such as walls that came out bent, and is tried again.
 
     Args:
         anchor: Surfaces, upright, floor at z = 0.
@@ -90,36 +93,54 @@ def find_objects(anchor: Anchor) -> tuple[Anchor, list[WorldObject]]:
     """
     voxel_m = max(_VOXEL_M, 2.5 * float(np.median(anchor.radius)))
     coarse = voxel_thin(replace(anchor, instance=np.zeros(len(anchor), np.int32)), voxel_m)
-    walls = _walls(coarse)
-    loose = ~_structure(coarse, walls)
-    if not loose.any():
-        return anchor, []
-    grid = _grid_of(coarse.points[loose], voxel_m)
-    labels = _clusters(grid, coarse.points[loose])
-    cell = grid.cells(anchor.points)
-    label = np.where(cell >= 0, labels.reshape(-1)[cell], 0)
-    label[_structure(anchor, walls)] = 0
-    area = np.bincount(label, weights=4.0 * anchor.radius.astype(np.float64) ** 2)
-    area[0] = 0.0
+    loose = np.flatnonzero(~_structure(anchor, _walls(coarse)))
+    whole = _parts(anchor, loose, voxel_m)
+    too_large = [part for part in whole if _is_large(_box(anchor.points[part])[1])]
+    if too_large:
+        whole += _parts(anchor, _low_columns(anchor, np.concatenate(too_large), voxel_m), voxel_m)
+    area = 4.0 * anchor.radius.astype(np.float64) ** 2
+    whole.sort(key=lambda part: (-float(area[part].sum()), int(part[0])))
     objects: list[WorldObject] = []
     instance = np.zeros(len(anchor), np.int32)
-    members = _members(label, len(area))
-    for candidate in np.argsort(-area, kind="stable"):
-        if area[candidate] < _MIN_AREA_M2 or len(objects) == _MAX_OBJECTS:
+    for part in whole:
+        if area[part].sum() < _MIN_AREA_M2 or len(objects) == _MAX_OBJECTS:
             break
-        rows = members[candidate]
-        box = _box(anchor.points[rows].astype(np.float64))
-        if box is None:
+        pose, size = _box(anchor.points[part])
+        if pose[2, 3] - size[2] / 2 > 0 or _is_large(size) or np.sort(size)[1] < _MIN_SIZE_M:
             continue
-        instance[rows] = len(objects) + 1
-        objects.append(WorldObject.at_rest(len(objects) + 1, "object", pose=box[0], size=box[1]))
+        instance[part] = len(objects) + 1
+        objects.append(WorldObject.at_rest(len(objects) + 1, "object", pose=pose, size=size))
     return replace(anchor, instance=instance), objects
 
 
-def _members(label: NDArray[np.int64], count: int) -> list[NDArray[np.int64]]:
-    """Indices of the points of each label."""
+def _parts(anchor: Anchor, rows: NDArray[np.int64], voxel_m: float) -> list[NDArray[np.int64]]:
+    """Rows of the points of each connected set of voxels."""
+    if len(rows) == 0:
+        return []
+    points = anchor.points[rows]
+    grid = _grid_of(points, voxel_m)
+    label = _clusters(grid, points).reshape(-1)[grid.cells(points)]
     order = np.argsort(label, kind="stable")
-    return np.split(order, np.searchsorted(label[order], np.arange(1, count)))
+    return np.split(rows[order], np.searchsorted(label[order], np.arange(2, label.max() + 1)))
+
+
+def _low_columns(anchor: Anchor, rows: NDArray[np.int64], voxel_m: float) -> NDArray[np.int64]:
+    """Those of the points that nothing tall among them stands above or within a voxel of."""
+    points = anchor.points[rows]
+    at = np.floor(points[:, :2] / voxel_m).astype(np.int64)
+    at -= at.min(axis=0) - 1
+    tall = np.zeros(at.max(axis=0) + 2, np.bool_)
+    limit = min(_TALL_M, _TALL_SHARE * float(np.percentile(points[:, 2], 99)))
+    above = at[points[:, 2] > limit]
+    for x in (-1, 0, 1):
+        for y in (-1, 0, 1):
+            tall[above[:, 0] + x, above[:, 1] + y] = True
+    return np.sort(rows[~tall[at[:, 0], at[:, 1]]])
+
+
+def _is_large(size: NDArray[np.float64]) -> bool:
+    """Whether a box is larger than what is taken for one thing."""
+    return bool(size.max() > _MAX_SIZE_M or size[0] * size[1] > _MAX_GROUND_M2)
 
 
 def _structure(anchor: Anchor, walls: list[_Wall]) -> NDArray[np.bool_]:
@@ -259,32 +280,27 @@ def _label(filled: Any, cells: Any) -> Any:
     return labels
 
 
-def _box(points: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-    """Pose [4, 4] and size [3] of the upright box around an object; None if it is none.
+def _box(points: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Pose [4, 4] and size [3] of the upright box around points [N, 3].
 
-    The box is turned so that its ground area is smallest, stray points left out.
+    The box is turned so that its ground area is smallest, stray points left out. It reaches down to
+    the floor where the points nearly do.
     """
     edges = [_OUTLIERS_PERCENT, 100 - _OUTLIERS_PERCENT]
-    bottom, top = np.percentile(points[:, 2], edges)
-    if bottom > _BASE_M:
-        return None
-    bottom = 0.0
-    flat = points[:: -(-len(points) // _BOX_SAMPLES), :2]
+    few = points[:: -(-len(points) // _BOX_SAMPLES)].astype(np.float64)
+    bottom, top = np.percentile(few[:, 2], edges)
+    bottom = 0.0 if bottom <= _BASE_M else bottom
     best = None
     for yaw in np.deg2rad(np.arange(-45.0, 45.0, 3.0)):
         turn = np.array([[np.cos(yaw), np.sin(yaw)], [-np.sin(yaw), np.cos(yaw)]])
-        low, high = np.percentile(flat @ turn.T, edges, axis=0)
+        low, high = np.percentile(few[:, :2] @ turn.T, edges, axis=0)
         ground = float(np.prod(high - low))
         if best is None or ground < best[0] - 1e-9:
             best = ground, turn, low, high
     assert best is not None
     _, turn, low, high = best
-    size = np.array([*np.maximum(high - low, _VOXEL_M), top - bottom])
-    too_large = size.max() > _MAX_SIZE_M or size[0] * size[1] > _MAX_GROUND_M2
-    if too_large or np.sort(size)[1] < _MIN_SIZE_M:
-        return None
     pose = np.eye(4)
     pose[:2, :2] = turn.T
     pose[:2, 3] = turn.T @ ((low + high) / 2)
     pose[2, 3] = (bottom + top) / 2
-    return pose, size
+    return pose, np.array([*np.maximum(high - low, _VOXEL_M), max(top - bottom, _VOXEL_M)])
