@@ -128,7 +128,7 @@ def test_garage(shared_data, tmp_path):
 
 def test_what_the_garage_photo_shows_alone(shared_data):
     folder = shared_data / "motorcycle"
-    world = world_from_photo_folder(folder, body=BODY, extend_floor=False)
+    world = world_from_photo_folder(folder, body=BODY, extend_floor=False, objects=False)
     assert not world.anchor.generated.any()
     assert 2.2 < world.require_nav().known_free.sum() * 0.05**2 < 3.2
     assert world.require_nav().navigable.sum() * 0.05**2 > 1.2
