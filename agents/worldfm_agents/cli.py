@@ -45,8 +45,8 @@ class Demo:
     """Also write a small GIF of each run."""
     renderer: Literal["frame", "anchor"] = "anchor"
     """anchor draws the points alone, at 320×240; frame draws with the frame model, at 128×96."""
-    expand: Annotated[bool, _SWITCH] = False
-    """Let the frame model continue the photo's place all around, half a minute on two cores."""
+    expand: Annotated[bool, _SWITCH] = True
+    """Leave the photo's place as it was seen; otherwise the frame model continues it all around."""
 
     def run(self) -> None:
         """Run the command."""

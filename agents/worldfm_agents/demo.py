@@ -35,7 +35,7 @@ _GARAGE_WALK: dict[str, Any] = {
     "goal_distance_m": (0.5, 6.0),
 }
 _GARAGE_MAX_DEPTH_M, _ROOMS_MAX_DEPTH_M = 6.0, 8.0
-_GROWTH_VIEWS = 32  # a third of the default: enough to see what growth does
+_GROWTH_VIEWS = 16  # a sixth of the default: enough to see what growth does
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +63,7 @@ class DemoOptions:
     processes: int = 2
     gif: bool = False
     renderer: str = "anchor"
-    expand: bool = False
+    expand: bool = True
 
 
 @dataclass(frozen=True, slots=True)

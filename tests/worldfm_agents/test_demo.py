@@ -1,7 +1,9 @@
 """The demo at toy size: every file is there and holds what was promised."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -16,9 +18,16 @@ from worldfm_gym.worlds.world import World
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[DemoRun]]:
+    """A demo whose growth only leaves its options in the world's record."""
+
+    def expand(world: World, **options: Any) -> World:
+        return replace(world, source={**world.source, "growth": options})
+
     out = tmp_path_factory.mktemp("demo")
     options = DemoOptions(episodes=1, camera_steps=6, width=64, height=48, processes=1)
-    return out, run_demo(out, options, console=Console(file=io.StringIO()))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(World, "expand", expand)
+        return out, run_demo(out, options, console=Console(file=io.StringIO()))
 
 
 def test_every_run_is_filmed_and_every_walk_arrives(demo: tuple[Path, list[DemoRun]]) -> None:
@@ -43,6 +52,7 @@ def test_the_worlds_can_be_used_again(demo: tuple[Path, list[DemoRun]]) -> None:
     garage, rooms = load_world(out / "garage"), load_world(out / "rooms")
     assert garage.source["kind"] == "photo"
     assert garage.source["depth"].startswith("estimated")
+    assert garage.source["growth"] == {"seed": 0, "views": 16}
     assert rooms.source["seed"] == 0
     assert "m² of floor" in next(run.world for run in runs if run.name == "garage_pointnav")
     assert {p.suffix for p in out.iterdir()} == {"", ".mp4", ".png"}
