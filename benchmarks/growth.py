@@ -36,7 +36,7 @@ from worldfm_gym.growth.growth import frame_renderers, model_key
 from worldfm_gym.worlds.world import World
 
 _GARAGE = Path(worldfm_gym.__file__).parent / "data/garage"
-_VISIT_EVERY = 200
+_VISITS, _PLACES = 100, 20  # of a long run: how often it stops, and how many poses it notes
 
 
 def main() -> None:
@@ -179,8 +179,8 @@ def long_run(world: World, args: argparse.Namespace) -> list[str]:
             env.reset()
         if step == min(500, args.steps // 4):
             start_mb = process.memory_info().rss / 1e6
-        if step % _VISIT_EVERY == 0:
-            if len(first) < 20:
+        if step % max(1, args.steps // _VISITS) == 0:
+            if len(first) < _PLACES:
                 frame = simulator.render()
                 first.append((simulator.state(), frame.rgb.copy(), frame.depth.copy()))
             else:

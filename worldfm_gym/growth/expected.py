@@ -39,9 +39,13 @@ def expected_surfaces(
         rng=np.random.default_rng([config.seed, 2]),
     )
     spacing = 2 * float(room.radius[0])
-    distance, nearest = cKDTree(world.anchor.points).query(room.points, k=_NEIGHBORS, workers=-1)
-    sparse = 2.1 * world.anchor.radius[nearest[:, 0]]  # their spacing, where that is larger
-    unknown = distance[:, -1] > np.maximum(_WITHIN * spacing, sparse)
+    # Where points are sparser than that, their own spacing counts.
+    own_m = np.append(2.1 * world.anchor.radius, 0.0).astype(np.float64)
+    reach = max(_WITHIN * spacing, float(np.quantile(own_m[:-1], 0.99)))
+    distance, nearest = cKDTree(world.anchor.points).query(
+        room.points, k=_NEIGHBORS, distance_upper_bound=reach, workers=-1
+    )
+    unknown = distance[:, -1] > np.maximum(_WITHIN * spacing, own_m[nearest[:, 0]])
     parts = [room[unknown]] if unknown.any() else []
     backs = far_sides(world, layout, spacing_m=_BACK_SPACING * spacing)
     if backs is not None:

@@ -39,7 +39,7 @@ _DRAWINGS = 2
 _LOOKS, _LOOK_PX = 320, 192  # views, and their size, that decide what of the scaffold can be seen
 _LOOKS_AT_ONCE = 32
 _KEPT_AGREEMENT = 0.85  # share of a view that must be drawn again as it is for it to be kept
-_ROUND_REFERENCES = 6  # drawn views that later rounds remember
+_ROUND_REFERENCES = 4  # drawn views that later rounds remember
 
 
 def expand_world(

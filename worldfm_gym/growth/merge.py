@@ -100,11 +100,13 @@ def merge_round(
     known_z = np.where(covered & ~scaffold, expected.depth, np.float32(0))
     closes = agreement_share(depth_z, known_z, tolerance=config.snap) >= _LEAST_SHARE
     closes |= (known_z > 0).mean(axis=(1, 2)) < _LEAST_KNOWN
-    elsewhere = agree & ~(covered & ~scaffold) & ~(covered & near) & closes[:, None, None]
+    open_to = agree & ~(covered & ~scaffold) & closes[:, None, None]
+    exact = np.abs(depth_z - expected.depth) <= 0.5 * config.depth_tolerance * expected.depth
     reliable_z = np.where(agree, depth_z, np.float32(0))
     found = _new_surfaces(
         drawings,
-        elsewhere,
+        open_to & ~(covered & exact),
+        open_to & ~(covered & near),
         np.concatenate([reliable_z, earlier_z]),
         joined(cameras, earlier_cameras),
         seen=seen,
@@ -125,19 +127,24 @@ def merge_round(
 def _new_surfaces(
     drawings: Drawings,
     wanted: NDArray[np.bool_],
+    certain: NDArray[np.bool_],
     all_z: NDArray[np.float32],
     all_cameras: Camera,
     *,
     seen: SeenSpace,
     config: GrowthConfig,
 ) -> tuple[NDArray[np.float32], Anchor] | None:
-    """Depth [B, H, W] and points of the surfaces that other views confirm; None without any."""
+    """Depth [B, H, W] and points of the surfaces that other views confirm; None without any.
+
+    Surfaces are connected pixels that are `wanted`, of which enough are `certain` to be elsewhere
+    than expected (hysteresis): where a wall meets the floor, they are close to each other.
+    """
     cameras = drawings.cameras
     surface_z = np.zeros_like(drawings.depth_z[0])
     points: list[Anchor] = []
     for b in range(len(wanted)):
         depth_z = drawings.depth_z[0, b]
-        mask = _large_patches(wanted[b] & surface_pixels(depth_z), _LEAST_PATCH_PX)
+        mask = _large_patches(wanted[b] & surface_pixels(depth_z), certain[b], _LEAST_PATCH_PX)
         if not mask.any():
             continue
         places = cameras[b].unproject(depth_z.astype(np.float64))[mask]
@@ -151,7 +158,7 @@ def _new_surfaces(
         radius = 0.5 * depth_z[mask] / float(cameras.intrinsics[b, 0])
         good = (agreeing >= 1) & (2 * through <= agreeing) & (seen.judge(places, radius) == FREE)
         mask[mask] = good
-        mask = _large_patches(mask, _LEAST_PATCH_PX)
+        mask = _large_patches(mask, certain[b], _LEAST_PATCH_PX)
         if not mask.any():
             continue
         surface_z[b] = np.where(mask, depth_z, 0)
@@ -186,13 +193,15 @@ def _smoothed(values: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[n
     return np.asarray(total[..., :3] / np.maximum(total[..., 3:], 0.5), np.float32)
 
 
-def _large_patches(mask: NDArray[np.bool_], least_px: int) -> NDArray[np.bool_]:
-    """The 4-connected parts of a mask [H, W] that have so many pixels."""
-    return np.asarray(_grow_patches(mask, least_px))
+def _large_patches(
+    mask: NDArray[np.bool_], certain: NDArray[np.bool_], least_px: int
+) -> NDArray[np.bool_]:
+    """The 4-connected parts of a mask [H, W] that have so many certain pixels."""
+    return np.asarray(_grow_patches(mask, certain, least_px))
 
 
 @njit(cache=True, nogil=True)
-def _grow_patches(mask: Any, least_px: int) -> Any:
+def _grow_patches(mask: Any, certain: Any, least_px: int) -> Any:
     """Flood fill each part of the mask once; keep it if it is large."""
     height, width = mask.shape
     kept = np.zeros((height, width), np.bool_)
@@ -201,10 +210,11 @@ def _grow_patches(mask: Any, least_px: int) -> Any:
     for start in range(height * width):
         if not mask[start // width, start % width] or visited[start // width, start % width]:
             continue
-        stack[0], first, end = start, 0, 1
+        stack[0], first, end, sure = start, 0, 1, 0
         visited[start // width, start % width] = True
         while first < end:
             v, u = stack[first] // width, stack[first] % width
+            sure += certain[v, u]
             first += 1
             for dv, du in ((0, 1), (0, -1), (1, 0), (-1, 0)):
                 y, x = v + dv, u + du
@@ -212,7 +222,7 @@ def _grow_patches(mask: Any, least_px: int) -> Any:
                     visited[y, x] = True
                     stack[end] = y * width + x
                     end += 1
-        if end >= least_px:
+        if sure >= least_px:
             for i in range(end):
                 kept[stack[i] // width, stack[i] % width] = True
     return kept

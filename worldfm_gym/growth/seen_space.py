@@ -12,16 +12,15 @@ from numpy.typing import NDArray
 
 from worldfm_gym.anchor.cloud import Anchor
 from worldfm_gym.anchor.pyramid import DISC_PER_RADIUS
-from worldfm_gym.anchor.raster import AnchorRaster
+from worldfm_gym.anchor.raster import AnchorRaster, RasterImages
 from worldfm_gym.camera import Camera
 from worldfm_gym.worlds.world import Reference, World
 
 FREE, COVERS, IN_FREE_SPACE = 0, 1, 2
 
 _MARGIN_M, _MARGIN = 0.02, 0.015  # of measured depth: absolute, and relative to it
-_MOST_PASSES = 24
 _BACKING_M = 0.04
-_SPLITS = 3  # how often a point at the edge of what was seen is cut in four
+_SPLITS = 2  # how often a point at the edge of what was seen is cut in four
 
 
 class SeenSpace:
@@ -51,12 +50,12 @@ class SeenSpace:
         verdict = np.zeros(len(points_world), np.uint8)
         points = np.ascontiguousarray(points_world, np.float64)
         reach = np.ascontiguousarray(radius, np.float64) * float(DISC_PER_RADIUS)
-        for reference, (depth_z, _) in zip(self.references, self._drawn, strict=True):
+        for reference, drawn in zip(self.references, self._drawn, strict=True):
             _judge(
                 points,
                 reach,
                 reference.depth,
-                depth_z,
+                drawn.depth[0],
                 reference.camera.w2c,
                 reference.camera.intrinsics,
                 verdict,
@@ -95,36 +94,33 @@ class SeenSpace:
             bool [N]; False for the first `kept` ones.
         """
         guilty = np.zeros(len(world.anchor), np.bool_)
-        for reference, (_, before) in zip(self.references, self._drawn, strict=True):
-            depth_z, after = _rasterized(world, reference.camera)
-            changed = (before >= 0) & (after != before)
+        for reference, before in zip(self.references, self._drawn, strict=True):
+            after = _rasterized(world, reference.camera)
+            changed = (after.rgb != before.rgb).any(axis=-1) | (after.depth != before.depth)
+            changed &= before.coverage
             if changed.any():
                 focal = float(reference.camera.intrinsics[:2].min())
-                reach = 2.0 * world.pyramid.spacing_m + 3.0 * depth_z[changed] / focal
-                guilty |= _near(world.anchor, after[changed], reach)
+                reach = 2.0 * world.pyramid.spacing_m + 3.0 * after.depth[changed] / focal
+                guilty |= _near(world.anchor, after.index[changed], reach)
         guilty[:kept] = False
         return guilty
 
 
 def without_hiding(world: World, seen: SeenSpace, kept: int) -> World:
     """The world without new points that change an observed pixel; the first `kept` ones stay."""
-    for _ in range(_MOST_PASSES):
-        guilty = seen.hiding(world, kept)
-        if not guilty.any():
-            break
+    while (guilty := seen.hiding(world, kept)).any():
         world = replace(world, anchor=world.anchor[~guilty])
     return world
 
 
-def _rasterized(world: World, camera: Camera) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-    """Depth [H, W] and point seen [H, W] of the world at rest."""
-    images = AnchorRaster([world.pyramid]).render(
+def _rasterized(world: World, camera: Camera) -> RasterImages:
+    """The world at rest in one view, batch of one."""
+    return AnchorRaster([world.pyramid]).render(
         Camera.unchecked(
             camera.c2w[None], camera.intrinsics[None], width=camera.width, height=camera.height
         ),
         np.zeros(1, np.int64),
     )
-    return images.depth[0], images.index[0]
 
 
 def _near(

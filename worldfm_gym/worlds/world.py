@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -128,8 +128,11 @@ class World:
         """
         from worldfm_gym.growth import GrowthConfig, expand_world
 
-        given = {"views": views, "reach_m": reach_m}
-        config = GrowthConfig(seed=seed, **{k: v for k, v in given.items() if v is not None})
+        config = GrowthConfig(seed=seed)
+        if views is not None:
+            config = replace(config, views=views)
+        if reach_m is not None:
+            config = replace(config, reach_m=reach_m)
         return expand_world(
             self, config, model=model, folder=folder, progress=progress, device=device
         )
