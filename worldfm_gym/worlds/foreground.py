@@ -14,7 +14,7 @@ from worldfm_gym.camera import Camera
 from worldfm_gym.worlds.world import Reference
 
 _MAX_REACH_M = 4.0
-_FOOT_RADIUS_M = 0.3  # whoever took the photo stood here
+_FOOT_RADIUS_M = 0.45  # whoever took the photo stood here, with room to turn
 _FLOOR_BAND_M = 0.02
 _CLEAR_M = 0.05  # a ray that ends so far behind a point has passed it
 _LOWEST_M = 0.15

@@ -27,6 +27,7 @@ from worldfm_gym.worlds.scan_formats import as_array
 from worldfm_gym.worlds.world import World
 
 _MIN_POINTS = 500
+_SMALL_M2 = 0.3
 _MAX_ASPECT = 3.0
 
 
@@ -119,6 +120,11 @@ def finished(world: World, notes: Sequence[str], photo: Path) -> World:
         said.append(
             f"the agent does not fit where {photo.name} was taken: episodes start elsewhere on its "
             "floor"
+        )
+    elif (area := float(world.nav.navigable.sum()) * world.nav.cell_m**2) < _SMALL_M2:
+        said.append(
+            f"the agent's center has only {area:.2f} m² of free floor in {photo.name}: pass "
+            "expand=True to continue the place, or take a smaller body"
         )
     for note in said:
         warn_user(note)
