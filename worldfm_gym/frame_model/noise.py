@@ -108,11 +108,10 @@ def filled_depth(depth_z: Tensor) -> Tensor:
     level = torch.where(known, 1 / torch.where(known, depth_z[:, None], 1), 0.0)
     levels = [level]
     while max(level.shape[2:]) > 1:
-        level = F.pad(level, (0, level.shape[3] % 2, 0, level.shape[2] % 2))
-        total = sum(level[:, :, i::2, j::2] for i in (0, 1) for j in (0, 1))
-        count = sum((level[:, :, i::2, j::2] > 0).float() for i in (0, 1) for j in (0, 1))
-        assert isinstance(count, Tensor)
-        level = total / count.clamp(min=1)
+        odd = (0, level.shape[3] % 2, 0, level.shape[2] % 2)
+        level = F.pad(level, odd) if any(odd) else level
+        share = F.avg_pool2d((level > 0).float(), 2)
+        level = F.avg_pool2d(level, 2) / share.clamp(min=0.25)
         levels.append(level)
     filled = torch.where(level > 0, level, 1 / _USUAL_DEPTH_M)
     for level in reversed(levels[:-1]):

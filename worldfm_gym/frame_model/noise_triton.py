@@ -54,9 +54,9 @@ def _word(sx, sy, sz, level, offset, place, point, seen, of_world):  # type: ign
 
 
 @triton.jit
-def _normal(word, step, quantiles):  # type: ignore[no-untyped-def]
+def _normal(word, step, quantiles, mask):  # type: ignore[no-untyped-def]
     drawn = _hash(word ^ step) & tl.full((), 0xFFFF, tl.uint32)
-    return tl.load(quantiles + drawn.to(tl.int32))
+    return tl.load(quantiles + drawn.to(tl.int32), mask=mask, other=0.0)
 
 
 @triton.jit
@@ -88,15 +88,15 @@ def _noise_lanes(  # type: ignore[no-untyped-def]
     c = _word(sx, sy, sz, level, offsets + 3 * at + 6, places + at + 2, point, seen, of_world)
     d = _word(sx, sy, sz, level, offsets + 3 * at + 9, places + at + 3, point, seen, of_world)
     share_a = tl.where(seen, 1.0, tl.load(shares + at))
-    share_b = tl.where(seen, 0.0, tl.load(shares + at + 1))
-    share_c = tl.where(seen, 0.0, tl.load(shares + at + 2))
-    share_d = tl.where(seen, 0.0, tl.load(shares + at + 3))
+    share_b, share_c = tl.load(shares + at + 1), tl.load(shares + at + 2)
+    share_d = tl.load(shares + at + 3)
+    blended = mask & (seen == 0)
     for channel in tl.static_range(_CHANNELS):
         step = tl.full((), ((channel + 1) * _STEP) & 0xFFFFFFFF, tl.uint32)
-        value = share_a * _normal(a, step, quantiles)
-        value += share_b * _normal(b, step, quantiles)
-        value += share_c * _normal(c, step, quantiles)
-        value += share_d * _normal(d, step, quantiles)
+        value = share_a * _normal(a, step, quantiles, mask)
+        value += share_b * _normal(b, step, quantiles, blended)
+        value += share_c * _normal(c, step, quantiles, blended)
+        value += share_d * _normal(d, step, quantiles, blended)
         tl.store(out + (view * _CHANNELS + channel) * pixels + pixel, value, mask=mask)
 
 
