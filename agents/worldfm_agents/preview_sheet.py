@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from worldfm_agents.pictures import depth_picture, panel, provenance_picture
 from worldfm_agents.top_down import TopDownMap
 from worldfm_agents.video import contact_sheet
-from worldfm_gym.camera import Camera, heading_c2w
+from worldfm_gym.camera import Camera, heading_c2w, look_at
 from worldfm_gym.frame import Frame
 from worldfm_gym.renderer import make_renderer
 from worldfm_gym.worlds.world import World
@@ -25,24 +25,34 @@ _HEADINGS = ("ahead", "to the left", "behind", "to the right")
 def preview_sheet(world: World) -> NDArray[np.uint8]:
     """Nine panels, uint8 [H, W, 3].
 
-    The source (the first remembered frame) and its depth, the points as seen from the start; what
+    The source (the first remembered frame), its depth and the points as seen from the start; what
     the frame model draws at the start in four directions; the place from above, in its colors and
     by what was seen and what was generated.
     """
     start = _fitted(world)
-    points = make_renderer("anchor", [world]).render(start[None], np.zeros(1, np.int64))
-    model = make_renderer("frame", [world])
-    around = model.render(_around(world), np.zeros(len(_HEADINGS), np.int64))
+    renderer = make_renderer("anchor", [world])
+    points = renderer.render(start[None], np.zeros(1, np.int64))
+    around = make_renderer("frame", [world]).render(
+        _around(world), np.zeros(len(_HEADINGS), np.int64)
+    )
+    from_start = points.rgb[0], f"points, from the start: {_covered(points):.0%} covered"
     if world.references:
         first = world.references[0]
         height, width = first.depth.shape
-        source = [(first.rgb, f"source, {width} x {height}"), _depth(first.depth, "its depth")]
+        seen = [
+            (first.rgb, f"source, {width} x {height}"),
+            _depth(first.depth, "its depth"),
+            from_start,
+        ]
     else:
-        whole = model.render(_at_model_size(start), np.zeros(1, np.int64))
-        source = [(whole.rgb[0], "frame model, from the start"), _depth(points.depth[0], "depth")]
+        elsewhere = renderer.render(_elsewhere(world), np.zeros(1, np.int64))
+        seen = [
+            from_start,
+            _depth(points.depth[0], "depth"),
+            (elsewhere.rgb[0], "points, from elsewhere"),
+        ]
     panels = [
-        *source,
-        (points.rgb[0], f"points, from the start: {_covered(points):.0%} covered"),
+        *seen,
         *((around.rgb[i], f"frame model, {where}") for i, where in enumerate(_HEADINGS)),
         *_maps(world),
     ]
@@ -61,9 +71,16 @@ def _fitted(world: World) -> Camera:
     return camera.resized(round(camera.width * scale), round(camera.height * scale))
 
 
-def _at_model_size(camera: Camera) -> Camera:
-    """The camera as the frame model draws best, batch of one."""
-    return camera.resized(_MODEL_WIDTH, _MODEL_HEIGHT)[None]
+def _elsewhere(world: World) -> Camera:
+    """A camera on a free spot that looks to the middle of the place, batch of one."""
+    eye = world.start_c2w[:3, 3].copy()
+    if world.nav is not None:
+        eye[:2] = world.nav.random_point(np.random.default_rng(0))
+    target = np.median(world.anchor.points, axis=0).astype(np.float64)
+    target[2] = eye[2]
+    if np.linalg.norm(target - eye) < 0.1:
+        target = eye + world.start_c2w[:3, 0]
+    return Camera.from_fov(look_at(eye, target)[None], _FOV_X_DEG, width=_WIDTH, height=_HEIGHT)
 
 
 def _around(world: World) -> Camera:
