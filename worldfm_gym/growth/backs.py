@@ -18,7 +18,7 @@ from worldfm_gym.worlds.world import World
 _ABOVE_FLOOR_M = 0.06
 _OFF_WALL_M = 0.25
 _EDGE = 0.05  # relative step in depth at which a thing ends
-_THIN_M, _THICK_M = 0.02, 0.35
+_THIN_M, _THICK_M = 0.03, 0.35
 _ROUNDNESS = 1.2  # depth of a thing behind a point, over the point's distance from its outline
 _SHADE = 0.8
 _LONGER_PX = 480

@@ -12,6 +12,7 @@ from worldfm_gym.worlds.world import World
 
 _MAX_SAMPLES = 200_000
 _UPRIGHT = 0.3  # largest |z| of the normal of a wall
+_ALIGNED = 0.3  # least share of upright surface in the walls' directions; by chance it is 0.18
 _FACING = 0.8  # least cosine between a wall's normal and the way to the room's middle
 _TRIM = 0.004  # share of surface that may lie outside of each side
 _BIN_M = 0.05
@@ -101,10 +102,14 @@ def find_layout(
 
 
 def _dominant_yaw(normals: FloatArray, area: FloatArray, start_c2w: FloatArray) -> float:
-    """Heading of the walls modulo 90°, by a histogram of upright surfaces' normals."""
+    """Heading of the walls modulo 90°, by a histogram of upright surfaces' normals.
+
+    The start's where they have no common one.
+    """
+    ahead = _quarter(float(np.arctan2(start_c2w[1, 2], start_c2w[0, 2])))
     upright = (np.abs(normals[:, 2]) < _UPRIGHT) & (np.abs(normals[:, :2]).max(axis=1) > 0)
     if area[upright].sum() < _WALL_M2:
-        return _quarter(float(np.arctan2(start_c2w[1, 2], start_c2w[0, 2])))
+        return ahead
     angle_deg = np.rad2deg(np.arctan2(normals[upright, 1], normals[upright, 0])) % 90.0
     votes = np.bincount(angle_deg.astype(np.int64) % 90, weights=area[upright], minlength=90)
     smooth = np.zeros(90)
@@ -113,6 +118,8 @@ def _dominant_yaw(normals: FloatArray, area: FloatArray, start_c2w: FloatArray) 
     best = int(smooth.argmax())
     off = (angle_deg - best + 45.0) % 90.0 - 45.0
     near = np.abs(off) < 8.0
+    if area[upright][near].sum() < _ALIGNED * area[upright].sum():
+        return ahead
     return _quarter(float(np.deg2rad(best + np.average(off[near], weights=area[upright][near]))))
 
 

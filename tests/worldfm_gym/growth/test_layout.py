@@ -113,3 +113,19 @@ def test_without_walls_the_room_is_aligned_with_the_start():
     layout = find_layout(world, floor_factor=4, reach_m=2.0, rng=np.random.default_rng(0))
     assert layout.yaw == pytest.approx(0.3, abs=1e-6)
     assert not any(layout.seen)
+
+
+def test_rubble_is_no_wall_to_align_with():
+    world, _ = room(0.0, (3.0, 3.0), 2.5, keep="f")
+    rng = np.random.default_rng(0)
+    points = rng.uniform([-1, -1, 0.2], [1, 1, 1.5], (2000, 3))
+    angle = rng.uniform(-np.pi, np.pi, 2000)
+    rubble = Anchor.from_points(
+        points,
+        np.full(points.shape, 90, np.uint8),
+        normals=np.stack([np.cos(angle), np.sin(angle), np.zeros(2000)], axis=1),
+        radius=0.03,
+    )
+    world.anchor = Anchor.concatenate([world.anchor, rubble])
+    layout = find_layout(world, floor_factor=4, reach_m=2.0, rng=np.random.default_rng(0))
+    assert layout.yaw == pytest.approx(0.3, abs=1e-6)
