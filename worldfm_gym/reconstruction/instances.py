@@ -36,8 +36,8 @@ _TALL_M = 1.5  # what is too large is cut where it is taller: walls that are ben
 _TALL_SHARE = 0.8  # of its own height, where a picture ends below 1.5 m
 _BASE_M = 0.35  # an object's lowest point lies no higher
 _MIN_SIZE_M = 0.15
-_MAX_SIZE_M = 3.0
-_MAX_GROUND_M2 = 3.0
+_MAX_SIZE_M = 2.6
+_MAX_GROUND_M2 = 2.4
 _MIN_AREA_M2 = 0.03
 _MAX_OBJECTS = 48
 _OUTLIERS_PERCENT = 1.0
@@ -79,7 +79,7 @@ def find_objects(anchor: Anchor) -> tuple[Anchor, list[WorldObject]]:
     """Tell the objects of a reconstructed place from its floor, walls and ceiling.
 
     An object is a connected set of surface that stands on the floor, or near it, between 0.15 m and
-    3 m large and no larger than 3 m² on the ground. Walls are upright planes with next to nothing
+    2.6 m large and no larger than 2.4 m² on the ground. Walls are upright planes with next to nothing
     behind them; what hangs on them stays with them. Objects that touch are one; what is too large
     for one loses its tallest parts, such as walls that came out bent, and is tried again.
 
