@@ -3,7 +3,7 @@
 Planes are removed and what is left is clustered, as Open3D's `segment_plane` and `cluster_dbscan`
 would; but on a voxel grid, with up known: floors are where z = 0, walls are peaks in histograms of
 offsets along level directions, and clusters are connected voxels. That has no randomness, needs no
-optional package and takes 0.1 s, where importing Open3D alone takes more than a second.
+optional package and takes 0.2 s, where importing Open3D alone takes more than a second.
 """
 
 from __future__ import annotations
@@ -78,10 +78,10 @@ class _Grid:
 def find_objects(anchor: Anchor) -> tuple[Anchor, list[WorldObject]]:
     """Tell the objects of a reconstructed place from its floor, walls and ceiling.
 
-    An object is a connected set of surface that stands on the floor, or near it, between 0.15 m and
-    2.6 m large and no larger than 2.4 m² on the ground. Walls are upright planes with next to nothing
-    behind them; what hangs on them stays with them. Objects that touch are one; what is too large
-    for one loses its tallest parts, such as walls that came out bent, and is tried again.
+    An object is a connected set of surface that stands on the floor, or near it, 0.15 to 2.6 m
+    large, no larger than 2.4 m² on the ground. Walls are upright planes with next to nothing behind
+    them; what hangs on them stays with them. Objects that touch are one; what is too large for one
+    loses its tallest parts, such as walls that came out bent, and is tried again.
 
     Args:
         anchor: Surfaces, upright, floor at z = 0.
