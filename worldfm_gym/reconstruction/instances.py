@@ -34,6 +34,7 @@ _INNER_WALL_HEIGHT_M = 2.0  # a plane with more behind it is a wall only if so t
 _CEILING_M = 1.9
 _TALL_M = 1.5  # what is too large is cut where it is taller: walls that are bent, shelves
 _TALL_SHARE = 0.8  # of its own height, where a picture ends below 1.5 m
+_HIGHEST_M = 3.0  # nothing above is an object's
 _BASE_M = 0.35  # an object's lowest point lies no higher
 _MIN_SIZE_M = 0.15
 _MAX_SIZE_M = 2.6
@@ -93,7 +94,8 @@ def find_objects(anchor: Anchor) -> tuple[Anchor, list[WorldObject]]:
     """
     voxel_m = max(_VOXEL_M, 2.5 * float(np.median(anchor.radius)))
     coarse = voxel_thin(replace(anchor, instance=np.zeros(len(anchor), np.int32)), voxel_m)
-    loose = np.flatnonzero(~_structure(anchor, _walls(coarse)))
+    low = anchor.points[:, 2] < _HIGHEST_M
+    loose = np.flatnonzero(low & ~_structure(anchor, _walls(coarse)))
     whole = _parts(anchor, loose, voxel_m)
     too_large = [part for part in whole if _is_large(_box(anchor.points[part])[1])]
     if too_large:

@@ -16,6 +16,7 @@ from worldfm_gym.reconstruction.ground import Ground, find_ground, flattened
 from worldfm_gym.reconstruction.scale import USUAL_CAMERA_HEIGHT_M, Scale, metric_scale
 from worldfm_gym.worlds.floor import Floor
 from worldfm_gym.worlds.fusion import PosedFrame
+from worldfm_gym.worlds.images import MAX_MEDIAN_DEPTH_M, MIN_MEDIAN_DEPTH_M
 
 ANCHOR_REACH_M = 20.0
 """What is farther from a photo's camera stays in the reference only."""
@@ -118,6 +119,7 @@ def estimate_frame(
     if ground is not None:
         depth_z = flattened(depth_z, K, ground)
     depth_z = (depth_z * scale.factor).astype(np.float32)
+    _check_extent(depth_z, name)
     height, width = depth_z.shape
     camera = Camera.from_matrix(np.eye(4), K, width=width, height=height)
     if ground is None:
@@ -222,6 +224,17 @@ def _note_upside_down(
         notes.append(
             f"{name} may be upside down: the estimator is {surer:.1f} times as sure of it turned "
             f"over. {advice}"
+        )
+
+
+def _check_extent(depth_z: NDArray[np.float32], name: str) -> None:
+    """Raise if the depths are no place's."""
+    median = float(np.median(depth_z[depth_z > 0]))
+    if not MIN_MEDIAN_DEPTH_M <= median <= MAX_MEDIAN_DEPTH_M:
+        raise SourceError(
+            f"{name} comes out {median:.3g} m deep on average; places have "
+            f"{MIN_MEDIAN_DEPTH_M}…{MAX_MEDIAN_DEPTH_M:g} m. Pass camera_height_m=, the height of "
+            "the camera above the floor, or another photo"
         )
 
 

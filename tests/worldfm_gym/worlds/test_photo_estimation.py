@@ -228,6 +228,13 @@ def test_depth_that_is_not_known(photo, told, confidence, factor):
         made(photo, estimator)
 
 
+@pytest.mark.parametrize("factor", [0.001, 1000.0])
+def test_depth_that_is_no_places(photo, room_frames, factor):
+    wall = np.full(room_frames[0].depth.shape, 2.0 * factor, np.float32)
+    with pytest.raises(SourceError, match=r"m deep on average.*camera_height_m="):
+        made(photo, ToldDepth([wall], room_frames[0].camera.K))
+
+
 def test_an_estimate_of_another_size(photo, told):
     estimator = told()
     answer = estimator.estimate

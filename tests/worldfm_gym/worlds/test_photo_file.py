@@ -1,5 +1,7 @@
+import struct
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -110,6 +112,25 @@ def test_sixteen_bits(tmp_path: Path, picture):
     Image.fromarray(picture[..., 0].astype(np.uint16) * 257).save(tmp_path / "gray.png")
     with pytest.raises(SourceError, match=r"depth rather than color.*16-bit gray photo"):
         read_photo(tmp_path / "gray.png", max_side=640)
+
+
+def test_sixteen_bit_colors_are_rounded(tmp_path: Path, picture):
+    """Pillow can't write 16-bit RGB, so the file is put together by hand."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        sum_ = struct.pack(">I", zlib.crc32(kind + data))
+        return struct.pack(">I", len(data)) + kind + data + sum_
+
+    deep = (picture.astype(">u2") * 257).astype(">u2")
+    rows = b"".join(b"\0" + row.tobytes() for row in deep)
+    (tmp_path / "a.png").write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", struct.pack(">IIBBBBB", 200, 120, 16, 2, 0, 0, 0))
+        + chunk(b"IDAT", zlib.compress(rows))
+        + chunk(b"IEND", b"")
+    )
+    photo = read_photo(tmp_path / "a.png", max_side=640)
+    assert np.abs(photo.rgb.astype(int) - picture).max() <= 1
 
 
 @pytest.mark.parametrize("size", [(16, 16), (63, 400)])
