@@ -35,6 +35,7 @@ _GARAGE_WALK: dict[str, Any] = {
     "goal_distance_m": (0.5, 6.0),
 }
 _GARAGE_MAX_DEPTH_M, _ROOMS_MAX_DEPTH_M = 6.0, 8.0
+_EPISODES_WITHIN_M = 4.0  # of where the photo was taken
 _GROWTH_VIEWS = 16  # a sixth of the default: enough to see what growth does
 
 
@@ -180,6 +181,8 @@ def episodes_into_view(world: World, count: int, *, seed: int) -> list[dict[str,
     """
     nav = world.require_nav()
     points = nav.random_point(np.random.default_rng(seed), count=64)
+    near = np.linalg.norm(points - world.start_c2w[:2, 3], axis=-1) < _EPISODES_WITHIN_M
+    points = points[near] if near.sum() >= 2 * count else points
     away = (points - world.start_c2w[:2, 3]) @ world.start_c2w[:2, 2]
     order = np.argsort(away)
     middle = np.median(world.anchor.points[:, :2], axis=0)
@@ -211,7 +214,7 @@ class _Studio:
         camera = _camera(world, self.options, fov_x_deg=45.0, max_depth_m=_GARAGE_MAX_DEPTH_M)
         start = world.start_c2w.copy()
         start[:3, 3] += 0.2 * start[:3, 2]
-        sway = OrbitAgent(radius_m=1.9, arc_deg=12.0, max_speed_mps=0.35)
+        sway = OrbitAgent(radius_m=1.9, arc_deg=20.0, max_speed_mps=0.35)
         walk = _walk(world, self.options, **_GARAGE_WALK, max_depth_m=_GARAGE_MAX_DEPTH_M)
         follower = ShortestPathAgent(walk, forward_step_m=_GARAGE_WALK["forward_step_m"])
         into = episodes_into_view(world, self.options.episodes, seed=self.options.seed)
