@@ -28,7 +28,7 @@ from worldfm_gym.reconstruction.estimator import BUILT_IN, DepthEstimate
 
 _FORMAT, _VERSION = "worldfm-gym depth model", 1
 _SHIPPED = Path(__file__).parent / "weights" / "depth.safetensors"
-_PIXELS = 256 * 192  # what training saw
+_PIXELS = 320 * 240  # the largest that training saw; smaller images blur what is thin
 _MOST_ASPECT = 4.0
 _TOLERANCE = 0.1
 
