@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldfm_gym.camera import FloatArray
+from worldfm_gym.navigation.floor import FLOOR_TOLERANCE_M
 from worldfm_gym.worlds.world import World
 
 _MAX_SAMPLES = 200_000
@@ -19,6 +20,7 @@ _BIN_M = 0.05
 _WALL_M2 = 0.4  # least area of a wall that counts as seen
 _WALL_SHARE = 0.4  # of the largest wall on its side
 _ROOM_M = 0.6  # least distance from the start to a wall
+_LEAST_FLOOR_M2 = 8.0
 _CEILING_M = 2.5, 2.75  # of rooms whose ceiling is out of view
 _LOWEST_CEILING_M = 2.0
 
@@ -92,13 +94,28 @@ def find_layout(
     sides = [_side(in_layout, facing, area, eye, axis, sign) for sign in (-1, 1) for axis in (0, 1)]
     low, high = np.array([s[0] for s in sides[:2]]), np.array([s[0] for s in sides[2:]])
     found = (sides[0][1], sides[1][1], sides[2][1], sides[3][1])
-    free_m2 = 0.0 if world.nav is None else float(world.nav.known_free.sum()) * world.nav.cell_m**2
-    blocked = 0.0 if world.nav is None else float(world.nav.occupied.sum()) * world.nav.cell_m**2
+    free_m2, blocked_m2 = _floor_areas(world, points, normals, area)
     low, high = _enlarged(
-        low, high, found, area_m2=floor_factor * free_m2 + blocked, reach_m=reach_m, rng=rng
+        low,
+        high,
+        found,
+        area_m2=max(floor_factor * free_m2 + blocked_m2, _LEAST_FLOOR_M2),
+        reach_m=reach_m,
+        rng=rng,
     )
     height = _ceiling(in_layout, facing, area, rng)
     return RoomLayout(yaw, low, high, height, found)
+
+
+def _floor_areas(
+    world: World, points: FloatArray, normals: FloatArray, area: FloatArray
+) -> tuple[float, float]:
+    """Free and blocked floor in square metres; without a map, what floor is in view is free."""
+    if world.nav is None:
+        floor = (np.abs(points[:, 2]) < FLOOR_TOLERANCE_M) & (normals[:, 2] > _FACING)
+        return float(area[floor].sum()), 0.0
+    cell_m2 = world.nav.cell_m**2
+    return float(world.nav.known_free.sum()) * cell_m2, float(world.nav.occupied.sum()) * cell_m2
 
 
 def _dominant_yaw(normals: FloatArray, area: FloatArray, start_c2w: FloatArray) -> float:

@@ -12,9 +12,9 @@ from worldfm_gym.anchor.cloud import Anchor
 from worldfm_gym.camera import FloatArray
 from worldfm_gym.growth.layout import RoomLayout
 from worldfm_gym.growth.texture import extend_texture
+from worldfm_gym.navigation.floor import FLOOR_TOLERANCE_M
 
 MIN_SPACING_M = 0.02
-_FLOOR_BAND_M = 0.06
 _LEVEL = 0.7  # least |z| of the normal of a floor or ceiling
 _WALL_BAND_M = 1.2  # what stands so near to a wall lends it its color
 _CEILING_WHITE = 235.0
@@ -57,8 +57,8 @@ def build_scaffold(
     points, normals = layout.to_layout(known.points), layout.to_layout(known.normals)
     colors = known.colors.astype(np.float64)
     level = np.abs(normals[:, 2]) > _LEVEL
-    on_floor = level & (np.abs(points[:, 2]) < _FLOOR_BAND_M)
-    on_ceiling = level & (np.abs(points[:, 2] - layout.height) < 2 * _FLOOR_BAND_M)
+    on_floor = level & (np.abs(points[:, 2]) < FLOOR_TOLERANCE_M)
+    on_ceiling = level & (np.abs(points[:, 2] - layout.height) < 2 * FLOOR_TOLERANCE_M)
     floor, ceiling = (_level_surface(layout, z, spacing) for z in (0.0, layout.height))
     walls = _wall_surface(layout, spacing)
     upright = ~on_floor & ~on_ceiling & (points[:, 2] < layout.height)

@@ -153,6 +153,16 @@ def test_state_needs_a_place(cut_room: World, truth: Truth, small: GrowthConfig,
         growth.run(folder=tmp_path / "nowhere" / "state")
 
 
+def test_growth_makes_room_for_a_body_that_did_not_fit(
+    cut_room: World, truth: Truth, small: GrowthConfig
+):
+    floor = (cut_room.anchor.points[:, 2] > 0.01) | (cut_room.anchor.points[:, 0] < 3.0)
+    world = replace(cut_room, anchor=cut_room.anchor[floor], nav=None, nav_problem="too narrow")
+    grown = Growth(world, small, truth, "truth").run()
+    assert grown.nav_problem is None
+    assert grown.require_nav().navigable.sum() * grown.nav.cell_m**2 > 5.0
+
+
 def test_a_world_without_floor_is_refused(cut_room: World, truth: Truth, small: GrowthConfig):
     world = replace(cut_room, nav=None, nav_problem="only sky", source={"has_floor": False})
     with pytest.raises(NavigationError, match="only sky"):
