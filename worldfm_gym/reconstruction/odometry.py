@@ -87,9 +87,9 @@ def track(frames: Sequence[PosedFrame]) -> Trajectory:
     Each frame is aligned to the next by RGB-D odometry with a photometric and a geometric term
     (Park et al., "Colored Point Cloud Registration Revisited", ICCV 2017), starting from the motion
     before, from none and, where that leads nowhere certain, from turns of 10° and 20°. Frames that
-    see the same place again are aligned too, and a pose graph settles all of it (Choi et al., "Robust
-    Reconstruction of Indoor Scenes", CVPR 2015). Every alignment is verified by looking up the
-    points of one frame in the other.
+    see the same place again are aligned too, and a pose graph settles all of it (Choi et al.,
+    "Robust Reconstruction of Indoor Scenes", CVPR 2015). Every alignment is verified by looking up
+    the points of one frame in the other.
 
     Args:
         frames: Colors, depths and intrinsics; their cameras' poses are not read.

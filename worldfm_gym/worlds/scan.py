@@ -24,8 +24,8 @@ from worldfm_gym.worlds.scan_formats import (
     read_scan_json,
     read_sequence_folder,
     read_transforms_json,
-    read_tum_folder,
 )
+from worldfm_gym.worlds.scan_tum import read_tum_folder
 from worldfm_gym.worlds.world import World
 
 

@@ -1,11 +1,11 @@
-"""Scan formats: scan.json, transforms.json, TUM RGB-D and plain folders, read into one list."""
+"""Scan formats: scan.json, transforms.json and plain folders, read into one list of frames."""
 
 from __future__ import annotations
 
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,22 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from worldfm_gym.camera import Camera, intrinsics_from_fov, quaternion_to_rotation
+from worldfm_gym.camera import Camera, intrinsics_from_fov
 from worldfm_gym.errors import CameraError, SourceError
 from worldfm_gym.worlds.fusion import PosedFrame
 from worldfm_gym.worlds.images import check_same_size, read_color, read_depth
 
-TUM_MAX_OFFSET_S = 0.02
-TUM_DEPTH_UNIT_M = 1 / 5000
-# (fx, fy, cx, cy) at 640×480 after https://cvg.cit.tum.de/data/datasets/rgbd-dataset/file_formats;
-# recordings are told apart by their folder's name, others get the benchmark's default.
-_TUM_INTRINSICS = {
-    "freiburg1": (517.3, 516.5, 318.6, 255.3),
-    "freiburg2": (520.9, 521.0, 325.1, 249.7),
-    "freiburg3": (535.4, 539.2, 320.1, 247.6),
-    "": (525.0, 525.0, 319.5, 239.5),
-}
-_TUM_SIZE = (640, 480)
 _OPENCV_FROM_OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])
 _DISTORTION = ("k1", "k2", "k3", "k4", "p1", "p2")
 
@@ -85,7 +74,7 @@ def read_scan_json(path: str | os.PathLike[str]) -> list[ScanFrame]:
     source = Path(path)
     data = read_json(source)
     width, height = (_integer(data, key, source) for key in ("width", "height"))
-    unit_m = _number(data, "depth_unit_m", source, default=0.001)
+    unit_m = number_of(data, "depth_unit_m", source, default=0.001)
     records = _frames(data, source)
     posed = any("c2w" in record for record in records)
     measured = any("depth" in record for record in records)
@@ -135,14 +124,14 @@ def read_transforms_json(
     if not (math.isfinite(scale) and scale > 0):
         raise SourceError(f"scale must be a positive number of metres per unit, got {scale}")
     if depth_unit_m is None and "depth_unit_scale_factor" in data:
-        depth_unit_m = _number(data, "depth_unit_scale_factor", source)
+        depth_unit_m = number_of(data, "depth_unit_scale_factor", source)
     frames = []
     records = _frames(data, source)
     measured = any("depth_file_path" in record for record in records)
     for index, record in enumerate(records):
         name = f"{source.name} frame {index} ({record.get('file_path', '?')})"
         shared = {**data, **record}
-        bent = [k for k in _DISTORTION if abs(_number(shared, k, source, default=0.0)) > 1e-6]
+        bent = [k for k in _DISTORTION if abs(number_of(shared, k, source, default=0.0)) > 1e-6]
         if bent:
             raise SourceError(
                 f"{name} has lens distortion ({', '.join(bent)}): undistort the images and depth "
@@ -162,52 +151,6 @@ def read_transforms_json(
                 camera=camera_of(name, c2w, _nerfstudio_K(shared, source), width, height),
                 name=name,
             )
-        )
-    return frames
-
-
-def read_tum_folder(path: str | os.PathLike[str]) -> list[ScanFrame]:
-    """Read a TUM RGB-D recording: rgb.txt, depth.txt and groundtruth.txt.
-
-    Each color image gets the depth image and the pose nearest in time; those without either within
-    20 ms are left out. Intrinsics come from a file intrinsics.json beside the lists
-    (`fx`, `fy`, `cx`, `cy`), else from "freiburg1…3" in the folder's name, else the benchmark's
-    default 525, 525, 319.5, 239.5; all but the file are for 640×480 images only. Depth is 5000
-    units per metre. See https://cvg.cit.tum.de/data/datasets/rgbd-dataset/file_formats.
-
-    Raises:
-        SourceError: If a list is missing or malformed, no image has both depth and pose, or a
-            pose or the intrinsics are unusable.
-    """
-    folder = Path(path)
-    color, depth = (_tum_list(folder / name, 2) for name in ("rgb.txt", "depth.txt"))
-    poses = _tum_list(folder / "groundtruth.txt", 8)
-    frames: list[ScanFrame] = []
-    size, K = None, None
-    depth_times = np.array([row[0] for row in depth], np.float64)
-    pose_times = np.array([row[0] for row in poses], np.float64)
-    for time, file_name in color:
-        d, p = _nearest(depth_times, float(time)), _nearest(pose_times, float(time))
-        if d is None or p is None:
-            continue
-        name = f"{folder.name}/{file_name}"
-        color_path = folder / file_name
-        if size is None or K is None:
-            size = _image_size(color_path)
-            K = _tum_K(folder, size)
-        frames.append(
-            ScanFrame(
-                color_path=color_path,
-                depth_path=folder / depth[d][1],
-                depth_unit_m=TUM_DEPTH_UNIT_M,
-                camera=camera_of(name, _tum_c2w(poses[p][1:], name), K, *size),
-                name=name,
-            )
-        )
-    if not frames:
-        raise SourceError(
-            f"{folder}: no color image has both a depth image and a pose within "
-            f"{TUM_MAX_OFFSET_S * 1000:.0f} ms: do the three lists belong together?"
         )
     return frames
 
@@ -244,8 +187,8 @@ def read_sequence_folder(path: str | os.PathLike[str]) -> list[ScanFrame]:
             f"{folder} does not tell its lens: write a meta.json with K (3×3, pixels) or fov_x_deg"
         )
     data = read_json(source)
-    width, height = _image_size(color[0])
-    unit_m = _number(data, "depth_unit_m", source) if "depth_unit_m" in data else None
+    width, height = image_size(color[0])
+    unit_m = number_of(data, "depth_unit_m", source) if "depth_unit_m" in data else None
     camera = camera_of(source.name, np.eye(4), _lens(data, source, width, height), width, height)
     return [
         ScanFrame(
@@ -267,12 +210,12 @@ def _lens(data: Mapping[str, Any], source: Path, width: int, height: int) -> NDA
     if "fov_x_deg" in data:
         try:
             fx, fy, cx, cy = intrinsics_from_fov(
-                _number(data, "fov_x_deg", source), width=width, height=height
+                number_of(data, "fov_x_deg", source), width=width, height=height
             )
         except CameraError as error:
             raise SourceError(f"{source}: {error}") from error
     else:
-        fx, fy, cx, cy = (_number(data, key, source) for key in ("fx", "fy", "cx", "cy"))
+        fx, fy, cx, cy = (number_of(data, key, source) for key in ("fx", "fy", "cx", "cy"))
     return np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1.0]])
 
 
@@ -340,10 +283,14 @@ def _path(source: Path, record: Mapping[str, Any], key: str, name: str) -> Path:
     return source.parent / value
 
 
-def _number(
+def number_of(
     data: Mapping[str, Any], key: str, source: Path, *, default: float | None = None
 ) -> float:
-    """A finite number of a record."""
+    """A finite number of a record.
+
+    Raises:
+        SourceError: If it is missing, no number, or not finite.
+    """
     value = data.get(key, default)
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise SourceError(f"{source} needs a number '{key}', got {value!r}")
@@ -352,7 +299,7 @@ def _number(
 
 def _integer(data: Mapping[str, Any], key: str, source: Path) -> int:
     """A whole number of a record."""
-    value = _number(data, key, source)
+    value = number_of(data, key, source)
     if value != int(value):
         raise SourceError(f"{source} needs a whole number '{key}', got {value}")
     return int(value)
@@ -360,90 +307,20 @@ def _integer(data: Mapping[str, Any], key: str, source: Path) -> int:
 
 def _nerfstudio_K(shared: Mapping[str, Any], source: Path) -> NDArray[np.float64]:
     """Intrinsic matrix [3, 3] of a frame's own and shared fields."""
-    width, height = _number(shared, "w", source), _number(shared, "h", source)
+    width, height = number_of(shared, "w", source), number_of(shared, "h", source)
     if "fl_x" in shared:
-        fx = _number(shared, "fl_x", source)
+        fx = number_of(shared, "fl_x", source)
     elif "camera_angle_x" in shared:
-        fx = 0.5 * width / math.tan(_number(shared, "camera_angle_x", source) / 2)
+        fx = 0.5 * width / math.tan(number_of(shared, "camera_angle_x", source) / 2)
     else:
         raise SourceError(f"{source} has neither fl_x nor camera_angle_x")
-    fy = _number(shared, "fl_y", source, default=fx)
-    cx = _number(shared, "cx", source, default=width / 2)
-    cy = _number(shared, "cy", source, default=height / 2)
+    fy = number_of(shared, "fl_y", source, default=fx)
+    cx = number_of(shared, "cx", source, default=width / 2)
+    cy = number_of(shared, "cy", source, default=height / 2)
     return np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1.0]])
 
 
-def _tum_list(path: Path, columns: int) -> list[tuple[str, ...]]:
-    """Rows of a TUM list, sorted by time, comments left out."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise SourceError(
-            f"{path} is missing: a TUM recording has rgb.txt, depth.txt and groundtruth.txt"
-        ) from None
-    except (OSError, ValueError) as error:
-        raise SourceError(f"{path} is not a readable text file ({error})") from error
-    rows = []
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
-        row = tuple(line.replace(",", " ").split())
-        try:
-            finite = math.isfinite(float(row[0]))
-        except ValueError:
-            finite = False
-        if len(row) < columns or not finite:
-            raise SourceError(
-                f"{path} line {number} needs a time stamp and {columns - 1} more columns, "
-                f"got {line[:80]!r}"
-            )
-        rows.append(row[:columns])
-    return sorted(rows, key=lambda row: float(row[0]))
-
-
-def _nearest(times: NDArray[np.float64], time: float) -> int | None:
-    """Index of the time nearest to `time`, None beyond 20 ms."""
-    if len(times) == 0:
-        return None
-    right = int(np.searchsorted(times, time))
-    best = min(
-        (i for i in (right - 1, right) if 0 <= i < len(times)), key=lambda i: abs(times[i] - time)
-    )
-    return best if abs(times[best] - time) <= TUM_MAX_OFFSET_S else None
-
-
-def _tum_c2w(columns: Sequence[str], name: str) -> NDArray[np.float64]:
-    """c2w [4, 4] of the columns tx ty tz qx qy qz qw."""
-    try:
-        tx, ty, tz, qx, qy, qz, qw = (float(value) for value in columns)
-    except ValueError as error:
-        raise SourceError(f"{name}: its pose is not made of numbers ({error})") from error
-    length = math.sqrt(qx * qx + qy * qy + qz * qz + qw * qw)
-    if not 0.5 < length < 2:
-        raise SourceError(f"{name}: its pose is not finite or no rotation (|q| = {length:.3g})")
-    c2w = np.eye(4)
-    c2w[:3, :3] = quaternion_to_rotation([qw, qx, qy, qz])
-    c2w[:3, 3] = tx, ty, tz
-    return c2w
-
-
-def _tum_K(folder: Path, size: tuple[int, int]) -> NDArray[np.float64]:
-    """Intrinsic matrix [3, 3] by the rule of `read_tum_folder`."""
-    own = folder / "intrinsics.json"
-    if own.is_file():
-        data = read_json(own)
-        fx, fy, cx, cy = (_number(data, key, own) for key in ("fx", "fy", "cx", "cy"))
-    elif size == _TUM_SIZE:
-        fx, fy, cx, cy = next(v for k, v in _TUM_INTRINSICS.items() if k in folder.name)
-    else:
-        raise SourceError(
-            f"{folder} has images of {size[0]}×{size[1]} pixels and no intrinsics.json: write one "
-            "with fx, fy, cx, cy in pixels"
-        )
-    return np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1.0]])
-
-
-def _image_size(path: Path) -> tuple[int, int]:
+def image_size(path: Path) -> tuple[int, int]:
     """Width and height of the first image of a recording."""
     height, width = read_color(path).shape[:2]
     return width, height

@@ -7,7 +7,7 @@ from PIL import Image
 
 from worldfm_gym.camera import look_at, rotation_to_quaternion
 from worldfm_gym.errors import SourceError
-from worldfm_gym.worlds import scan_formats
+from worldfm_gym.worlds import scan_formats, scan_tum
 
 POSE = look_at([1.0, 2.0, 1.5], [3.0, 1.0, 0.5])
 
@@ -188,28 +188,28 @@ class TestTumFolder:
         return folder
 
     def test_nearest_in_time_within_20_ms(self, folder):
-        frames = scan_formats.read_tum_folder(folder)
+        frames = scan_tum.read_tum_folder(folder)
         assert [f.color_path.name for f in frames] == ["a.png", "b.png"]  # c has no depth near
         np.testing.assert_allclose(frames[0].camera.c2w, POSE, atol=1e-9)
         np.testing.assert_allclose(frames[1].camera.position_world, [1.1, 2, 1.5])
         assert (frames[0].load().depth == 2.0).all()
 
     def test_intrinsics_by_name_of_the_folder(self, folder):
-        frames = scan_formats.read_tum_folder(folder)
+        frames = scan_tum.read_tum_folder(folder)
         np.testing.assert_allclose(frames[0].camera.intrinsics, [535.4, 539.2, 320.1, 247.6])
         other = folder.rename(folder.with_name("mine"))
-        frames = scan_formats.read_tum_folder(other)
+        frames = scan_tum.read_tum_folder(other)
         np.testing.assert_allclose(frames[0].camera.intrinsics, [525, 525, 319.5, 239.5])
 
     def test_intrinsics_from_a_file(self, folder):
         (folder / "intrinsics.json").write_text('{"fx": 1, "fy": 2, "cx": 3, "cy": 4}')
-        frames = scan_formats.read_tum_folder(folder)
+        frames = scan_tum.read_tum_folder(folder)
         np.testing.assert_allclose(frames[0].camera.intrinsics, [1, 2, 3, 4])
 
     def test_other_sizes_need_intrinsics(self, folder):
         write_images(folder, "a", size=(320, 240), unit=5000)
         with pytest.raises(SourceError, match=r"320×240 pixels and no intrinsics\.json"):
-            scan_formats.read_tum_folder(folder)
+            scan_tum.read_tum_folder(folder)
 
     @pytest.mark.parametrize(
         ("file", "content", "message"),
@@ -226,12 +226,12 @@ class TestTumFolder:
     def test_bad_lists(self, folder, file, content, message):
         (folder / file).write_text(content)
         with pytest.raises(SourceError, match=message):
-            scan_formats.read_tum_folder(folder)
+            scan_tum.read_tum_folder(folder)
 
     def test_missing_list(self, folder):
         (folder / "depth.txt").unlink()
         with pytest.raises(SourceError, match=r"depth\.txt is missing"):
-            scan_formats.read_tum_folder(folder)
+            scan_tum.read_tum_folder(folder)
 
 
 class TestSequenceFolder:
