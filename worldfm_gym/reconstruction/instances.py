@@ -24,6 +24,7 @@ _FLOOR_M = 0.06  # what is lower belongs to the floor
 _WALL_M = 0.12  # thickness of what is taken away with a wall
 _WALL_COS = np.cos(np.deg2rad(30.0))
 _LEVEL_COS = np.cos(np.deg2rad(60.0))  # beyond it a surface is not upright
+_GRAZING_COS = 0.3
 _DIRECTIONS = 36
 _MAX_WALLS = 12
 _MIN_WALL_M2 = 1.0
@@ -76,7 +77,9 @@ class _Grid:
         return np.where(inside, flat, -1)
 
 
-def find_objects(anchor: Anchor) -> tuple[Anchor, list[WorldObject]]:
+def find_objects(
+    anchor: Anchor, *, seen_from: NDArray[np.float64] | None = None
+) -> tuple[Anchor, list[WorldObject]]:
     """Tell the objects of a reconstructed place from its floor, walls and ceiling.
 
     An object is a connected set of surface that stands on the floor, or near it, 0.15 to 2.6 m
@@ -86,6 +89,8 @@ def find_objects(anchor: Anchor) -> tuple[Anchor, list[WorldObject]]:
 
     Args:
         anchor: Surfaces, upright, floor at z = 0.
+        seen_from: Where all of it was seen from [3], if from one place. Surfaces nearly along the
+            line of sight then connect nothing: depth edges that came out soft look like that.
 
     Returns:
         The anchor with the objects' ids in `instance`, in the same order of points, and the objects
@@ -95,8 +100,9 @@ def find_objects(anchor: Anchor) -> tuple[Anchor, list[WorldObject]]:
     voxel_m = max(_VOXEL_M, 2.5 * float(np.median(anchor.radius)))
     coarse = voxel_thin(replace(anchor, instance=np.zeros(len(anchor), np.int32)), voxel_m)
     low = anchor.points[:, 2] < _HIGHEST_M
-    loose = np.flatnonzero(low & ~_structure(anchor, _walls(coarse)))
-    whole = _parts(anchor, loose, voxel_m)
+    loose = low & ~_structure(anchor, _walls(coarse))
+    firm = loose if seen_from is None else loose & ~_grazed(anchor, seen_from)
+    whole = _parts(anchor, np.flatnonzero(firm), voxel_m)
     too_large = [part for part in whole if _is_large(_box(anchor.points[part])[1])]
     if too_large:
         whole += _parts(anchor, _low_columns(anchor, np.concatenate(too_large), voxel_m), voxel_m)
@@ -111,8 +117,25 @@ def find_objects(anchor: Anchor) -> tuple[Anchor, list[WorldObject]]:
         if pose[2, 3] - size[2] / 2 > 0 or _is_large(size) or np.sort(size)[1] < _MIN_SIZE_M:
             continue
         instance[part] = len(objects) + 1
+        instance[loose & (instance == 0) & _inside(anchor.points, pose, size)] = len(objects) + 1
         objects.append(WorldObject.at_rest(len(objects) + 1, "object", pose=pose, size=size))
     return replace(anchor, instance=instance), objects
+
+
+def _grazed(anchor: Anchor, eye: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Points whose surface lies nearly along the line of sight from a place [3], bool [N]."""
+    sight = anchor.points - eye.astype(np.float32)
+    cosine = np.einsum("ni,ni->n", sight, anchor.normals)
+    length = np.sqrt(np.einsum("ni,ni->n", sight, sight))
+    return np.asarray((np.abs(cosine) < _GRAZING_COS * length) & anchor.normals.any(axis=-1))
+
+
+def _inside(
+    points: NDArray[np.float32], pose: NDArray[np.float64], size: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Points [N, 3] in a box."""
+    at = (points - pose[:3, 3].astype(np.float32)) @ pose[:3, :3].astype(np.float32)
+    return np.asarray((np.abs(at) <= (size / 2).astype(np.float32)).all(axis=-1))
 
 
 def _parts(anchor: Anchor, rows: NDArray[np.int64], voxel_m: float) -> list[NDArray[np.int64]]:

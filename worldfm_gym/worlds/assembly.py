@@ -20,6 +20,7 @@ from worldfm_gym.worlds.foreground import foreground_floor
 from worldfm_gym.worlds.world import Reference, World
 
 _FOREGROUND_SPACING_M = 0.02
+_ONE_PLACE_M = 0.001
 EYE_BELOW_TOP_M = 0.1  # an agent's camera sits this far below the top of its body
 
 
@@ -68,7 +69,9 @@ def world_from_frames(
     ]
     upright, found = moved(anchor, pose), list[WorldObject]()
     if objects and floor.problem is None:
-        upright, found = find_objects(upright)
+        eyes = (pose @ c2w)[:, :3, 3]
+        from_one_place = bool(np.ptp(eyes, axis=0).max() < _ONE_PLACE_M)
+        upright, found = find_objects(upright, seen_from=eyes[0] if from_one_place else None)
     if extend_floor and placed and floor.problem is None:
         foreground = foreground_floor(upright, placed[0], spacing_m=_FOREGROUND_SPACING_M)
         if foreground is not None:

@@ -106,3 +106,18 @@ def test_things_too_small_or_too_large_are_background(empty_room):
 
 def test_a_cloud_of_nothing_but_floor():
     assert find_objects(sheet((0, 0, 0), (1, 1, 0), (0, 0, 1)))[1] == []
+
+
+def test_a_soft_depth_edge_connects_nothing_if_it_is_known_where_it_was_seen_from(empty_room):
+    """A ramp in the air, along the line of sight, from a crate to a shelf behind it."""
+    eye = np.array([0.3, 2.15, 1.0])
+    front, behind = box((1.5, 1.8, 0), (1.9, 2.2, 0.6)), box((4.2, 1.2, 0), (4.5, 2.8, 0.9))
+    ramp = sheet((1.5, 2.2, 0.1), (4.2, 2.2, 0.6), (0, -1, 0))
+    scene = Anchor.concatenate([empty_room, front, behind, ramp])
+    scene = scene[np.einsum("ni,ni->n", scene.normals, eye - scene.points) > 0]
+    assert len(find_objects(scene)[1]) < 2
+    anchor, objects = find_objects(scene, seen_from=eye)
+    assert len(objects) == 2
+    assert objects[0].pose[0, 3] == pytest.approx(4.2, abs=0.1)
+    assert objects[1].pose[0, 3] == pytest.approx(1.5, abs=0.25)
+    assert (anchor.instance > 0).sum() > 500
