@@ -192,9 +192,10 @@ class _Pool:
         self.count = min(self._capacity, self.count + new)
 
     def draw(self, size: int, generator: torch.Generator) -> list[Tensor]:
-        """Photos at random."""
-        device = self._stored[0].device
-        index = torch.randint(self.count, (size,), generator=generator, device=device)
+        """Photos at random, each at most once if there are enough."""
+        rounds, device = -(-size // self.count), self._stored[0].device
+        order = torch.rand((rounds, self.count), generator=generator, device=device).argsort()
+        index = order.flatten()[:size]
         return [t[index] for t in self._stored]
 
 

@@ -73,6 +73,15 @@ def test_batches_follow_the_seed():
     torch.testing.assert_close(first.up_camera.norm(dim=1), torch.ones(3))
 
 
+def test_worker_processes_make_the_same_batches():
+    batches = []
+    for workers in (0, 1):
+        with DepthSource(TOY, device=CPU, seed=5, workers=workers) as source:
+            batches.append(source.batch(2))
+    torch.testing.assert_close(batches[0].rgb, batches[1].rgb)
+    torch.testing.assert_close(batches[0].depth_z, batches[1].depth_z)
+
+
 def test_depth_lens_and_up_agree():
     """Points of floors and ceilings, the commonest level surfaces, have few different heights."""
     with DepthSource(TOY, device=CPU, seed=2, workers=0) as source:
