@@ -181,11 +181,11 @@ def _voxels_and_keys(
         for a in range(3):
             low[g, a], high[g, a] = min(low[g, a], points[i, a]), max(high[g, a], points[i, a])
     extent = np.zeros((2, 3), np.int64)
-    for g in range(2):
+    for part in range(2):
         for a in range(3):
-            if low[g, a] <= high[g, a]:
-                cubes = np.int64((high[g, a] - low[g, a]) * per_metre) // CELL
-                extent[g, a] = cubes // GROUP + 1
+            if low[part, a] <= high[part, a]:
+                cubes = np.int64((high[part, a] - low[part, a]) * per_metre) // CELL
+                extent[part, a] = cubes // GROUP + 1
     bodies = np.int64(body_of.max()) + 1
     first_generated = bodies * extent[0, 0] * extent[0, 1] * extent[0, 2]
     for i in range(len(points)):
