@@ -44,6 +44,7 @@ lap("step")
 source = world.source
 print(json.dumps({
     "laps": laps,
+    "cpu_s": time.process_time(),
     "peak_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,
     "points": len(world.anchor),
     "objects": len(world.objects),
@@ -61,9 +62,10 @@ def main() -> None:
     parser.add_argument("--size", default="1280x960", help="photos are resized to this first")
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
-    print(describe())
-    print("| photo | s | imports | world | reset | step | peak GB | points | objects | free m² |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    print(describe("torch", "numba"))
+    columns = ("photo", "s", "imports", "world", "reset", "step", "CPU s", "peak GB", "points")
+    print("| " + " | ".join((*columns, "objects", "free m²")) + " |")
+    print("| --- " * (len(columns) + 2) + "|")
     with tempfile.TemporaryDirectory() as folder:
         for photo in photos(options.photos, options.size, Path(folder)):
             print(row(photo, options.expand, options.repeats), flush=True)
@@ -98,11 +100,12 @@ def row(photo: Path, expand: bool, repeats: int) -> str:
     runs = runs[1:]
     laps = {k: statistics.median(r["laps"][k] for r in runs) for k in runs[0]["laps"]}
     total = statistics.median(sum(r["laps"].values()) for r in runs)
+    cpu = statistics.median(r["cpu_s"] for r in runs)
     peak = max(r["peak_gb"] for r in runs)
     last = runs[-1]
     times = " | ".join(f"{laps[k]:.2f}" for k in ("imports", "world", "reset", "step"))
     return (
-        f"| {photo.stem} | {total:.2f} | {times} | {peak:.2f} | {last['points']} | "
+        f"| {photo.stem} | {total:.2f} | {times} | {cpu:.2f} | {peak:.2f} | {last['points']} | "
         f"{last['objects']} | {last['free_m2']:.1f} |"
     )
 
