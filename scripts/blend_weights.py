@@ -34,7 +34,7 @@ def main() -> None:
     with torch.no_grad():
         for name, tensor in result.network.state_dict().items():
             parts = (s * w[name].float() for s, w in zip(shares, weights, strict=True))
-            tensor.copy_(sum(part.clone() for part in parts))  # type: ignore[arg-type]
+            tensor.copy_(sum(part.clone() for part in parts))
     told = dict(result.metadata)
     told["blend"] = ", ".join(f"{share:g}" for share in shares)
     FrameModel(result.network, told).save_pretrained(given.out)
