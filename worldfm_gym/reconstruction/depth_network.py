@@ -86,7 +86,8 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, width, h, w] to the same."""
-        return x + self.second(F.gelu(self.first(normed(x, self.norm)), approximate="tanh"))
+        change: Tensor = self.second(F.gelu(self.first(normed(x, self.norm)), approximate="tanh"))
+        return x + change
 
 
 class AttentionBlock(nn.Module):
@@ -112,7 +113,8 @@ class AttentionBlock(nn.Module):
         query, key = rms(query, self.query_norm), rms(key, self.key_norm)
         seen = F.scaled_dot_product_attention(query, key, value)
         x = x + self.out(seen.transpose(1, 2).flatten(2))
-        return x + self.down(F.gelu(self.up(rms(x, self.norms[1])), approximate="tanh"))
+        change: Tensor = self.down(F.gelu(self.up(rms(x, self.norms[1])), approximate="tanh"))
+        return x + change
 
 
 class DepthNet(nn.Module):
@@ -139,11 +141,10 @@ class DepthNet(nn.Module):
         self.up_half = nn.Conv2d(quarter, 4 * half, 1)
         self.join_half = ResidualBlock(half)
         self.to_pixels = nn.Conv2d(half, 4 * 2, 3, padding=1)
-        self.camera = nn.Sequential(
-            nn.Linear(patch, _CAMERA_CHANNELS), nn.GELU(), nn.Linear(_CAMERA_CHANNELS, 5)
-        )
+        to_camera = nn.Linear(_CAMERA_CHANNELS, 5)
+        self.camera = nn.Sequential(nn.Linear(patch, _CAMERA_CHANNELS), nn.GELU(), to_camera)
         nn.init.normal_(self.to_pixels.weight, std=0.01)
-        nn.init.zeros_(self.camera[2].weight)
+        nn.init.zeros_(to_camera.weight)
 
     def forward(self, rgb: Tensor, focal: Tensor, center: Tensor, known: Tensor) -> Prediction:
         """Predict depth, lens and gravity.

@@ -130,7 +130,7 @@ def _lighting(points: Tensor, normal: Tensor, draw: _Draws) -> Tensor:
         mask = _beam(points, draw) * (0.4 + 0.6 * facing)
         lit = torch.where(draw.happens(share) > 0, lit * (1 + (gain - 1) * mask), lit)
     distance = points.norm(dim=1, keepdim=True)
-    flash = draw.happens(0.15) * 1.5 / (0.3 + distance.square())  # a lamp on the camera
+    flash: Tensor = draw.happens(0.15) * 1.5 / (0.3 + distance.square())  # a lamp on the camera
     return shade.clamp(min=0.05) * lit + flash
 
 

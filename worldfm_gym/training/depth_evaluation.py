@@ -117,8 +117,9 @@ def read_photos(folder: str | os.PathLike[str]) -> list[TruePhoto]:
 def score_depth(estimate: DepthEstimate, photo: TruePhoto) -> DepthScores:
     """Compare one estimate with the truth, median aligned."""
     known = (photo.depth_z > 0) & (estimate.depth_z > 0)
-    truth, guess = photo.depth_z[known].astype(np.float64), estimate.depth_z[known]
-    guess = guess.astype(np.float64) * np.median(truth) / np.median(guess)
+    truth = photo.depth_z[known].astype(np.float64)
+    guess = estimate.depth_z[known].astype(np.float64)
+    guess *= np.median(truth) / np.median(guess)
     ratio = np.maximum(guess / truth, truth / guess)
     return DepthScores(
         absrel=float(np.mean(np.abs(guess - truth) / truth)),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -222,7 +223,7 @@ def with_strangers(scene: Scene, rng: _Rng) -> Scene:
     first = int(scene.instance.max(initial=0)) + 1
     period = np.exp(rng.uniform(np.log(0.05), np.log(1.0), things + count))[kind]
 
-    def joined(old: NDArray[np.generic], new: NDArray[np.generic]) -> NDArray[np.generic]:
+    def joined(old: NDArray[Any], new: NDArray[Any]) -> NDArray[Any]:
         return np.concatenate([old, new.astype(old.dtype)])
 
     return replace(
