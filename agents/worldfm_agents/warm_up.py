@@ -44,7 +44,7 @@ def _draw_a_scene() -> None:
 
 
 def _walk_in_a_photo() -> None:
-    """Depth of a photo, navigation, collision, the raster and the sensors of both environments."""
+    """Depth of a photo, navigation, collision, the raster, sensors of both environments, growth."""
     import gymnasium as gym
 
     from worldfm_gym import AgentBody, make_world
@@ -62,3 +62,4 @@ def _walk_in_a_photo() -> None:
         env.close()
     nav = world.require_nav()
     nav.shortest_path(*nav.random_point(walk.unwrapped.np_random, count=2))
+    world.expand(views=8, reach_m=0.5)
