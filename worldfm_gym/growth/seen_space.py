@@ -114,13 +114,14 @@ def without_hiding(world: World, seen: SeenSpace, kept: int) -> World:
 
 
 def _rasterized(world: World, camera: Camera) -> RasterImages:
-    """The world at rest in one view, batch of one."""
-    return AnchorRaster([world.pyramid]).render(
+    """The world at rest in one view, batch of one; without ids, which a scan's many views fill."""
+    images = AnchorRaster([world.pyramid]).render(
         Camera.unchecked(
             camera.c2w[None], camera.intrinsics[None], width=camera.width, height=camera.height
         ),
         np.zeros(1, np.int64),
     )
+    return replace(images, instance=None, provenance=None)
 
 
 def _near(
