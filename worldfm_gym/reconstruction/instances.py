@@ -43,7 +43,7 @@ _MAX_GROUND_M2 = 2.4
 _MIN_AREA_M2 = 0.03
 _MAX_OBJECTS = 48
 _OUTLIERS_PERCENT = 1.0
-_BOX_SAMPLES = 3000
+_BOX_SAMPLES = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,16 +102,18 @@ def find_objects(
     low = anchor.points[:, 2] < _HIGHEST_M
     loose = low & ~_structure(anchor, _walls(coarse))
     firm = loose if seen_from is None else loose & ~_grazed(anchor, seen_from)
-    whole = _parts(anchor, np.flatnonzero(firm), voxel_m)
+    area = 4.0 * anchor.radius.astype(np.float64) ** 2
+    whole = _parts(anchor, np.flatnonzero(firm), voxel_m, area)
     too_large = [part for part in whole if _is_large(_box(anchor.points[part])[1])]
     if too_large:
-        whole += _parts(anchor, _low_columns(anchor, np.concatenate(too_large), voxel_m), voxel_m)
-    area = 4.0 * anchor.radius.astype(np.float64) ** 2
+        whole += _parts(
+            anchor, _low_columns(anchor, np.concatenate(too_large), voxel_m), voxel_m, area
+        )
     whole.sort(key=lambda part: (-float(area[part].sum()), int(part[0])))
     objects: list[WorldObject] = []
     instance = np.zeros(len(anchor), np.int32)
     for part in whole:
-        if area[part].sum() < _MIN_AREA_M2 or len(objects) == _MAX_OBJECTS:
+        if len(objects) == _MAX_OBJECTS:
             break
         pose, size = _box(anchor.points[part])
         if pose[2, 3] - size[2] / 2 > 0 or _is_large(size) or np.sort(size)[1] < _MIN_SIZE_M:
@@ -138,15 +140,19 @@ def _inside(
     return np.asarray((np.abs(at) <= (size / 2).astype(np.float32)).all(axis=-1))
 
 
-def _parts(anchor: Anchor, rows: NDArray[np.int64], voxel_m: float) -> list[NDArray[np.int64]]:
-    """Rows of the points of each connected set of voxels."""
+def _parts(
+    anchor: Anchor, rows: NDArray[np.int64], voxel_m: float, area: NDArray[np.float64]
+) -> list[NDArray[np.int64]]:
+    """Rows of the points of each connected set of voxels that is not tiny."""
     if len(rows) == 0:
         return []
     points = anchor.points[rows]
     grid = _grid_of(points, voxel_m)
     label = _clusters(grid, points).reshape(-1)[grid.cells(points)]
     order = np.argsort(label, kind="stable")
-    return np.split(rows[order], np.searchsorted(label[order], np.arange(2, label.max() + 1)))
+    parts = np.split(rows[order], np.searchsorted(label[order], np.arange(2, label.max() + 1)))
+    sums = np.bincount(label, weights=area[rows])[1:]
+    return [part for part, total in zip(parts, sums, strict=True) if total >= _MIN_AREA_M2]
 
 
 def _low_columns(anchor: Anchor, rows: NDArray[np.int64], voxel_m: float) -> NDArray[np.int64]:
