@@ -213,7 +213,12 @@ def _look(points: Any, depth: Any, w2c: Any, intrinsics: Any, visible: Any) -> N
         for b in range(views):
             u, v, z = _pixel(points[n], w2c[b], intrinsics[b])
             if z > 0 and 0 <= u < width and 0 <= v < height:
-                shown = depth[b, int(v), int(u)]
+                # The farthest around: on far floors depth changes by more than the tolerance from
+                # one row of pixels to the next.
+                shown = 0.0
+                for y in range(max(0, int(v) - 1), min(height, int(v) + 2)):
+                    for x in range(max(0, int(u) - 1), min(width, int(u) + 2)):
+                        shown = max(shown, depth[b, y, x])
                 if shown > 0 and z <= shown * (1.0 + _SEEN) + _SEEN_M:
                     visible[n] = True
                     break
