@@ -321,15 +321,12 @@ def _box(points: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.f
     few = points[:: -(-len(points) // _BOX_SAMPLES)].astype(np.float64)
     bottom, top = np.percentile(few[:, 2], edges)
     bottom = 0.0 if bottom <= _BASE_M else bottom
-    best = None
-    for yaw in np.deg2rad(np.arange(-45.0, 45.0, 3.0)):
-        turn = np.array([[np.cos(yaw), np.sin(yaw)], [-np.sin(yaw), np.cos(yaw)]])
-        low, high = np.percentile(few[:, :2] @ turn.T, edges, axis=0)
-        ground = float(np.prod(high - low))
-        if best is None or ground < best[0] - 1e-9:
-            best = ground, turn, low, high
-    assert best is not None
-    _, turn, low, high = best
+    yaw = np.deg2rad(np.arange(-45.0, 45.0, 3.0))
+    cosine, sine = np.cos(yaw), np.sin(yaw)
+    turns = np.stack([cosine, sine, -sine, cosine], axis=-1).reshape(-1, 2, 2)
+    lows, highs = np.percentile(few[:, :2] @ turns.transpose(0, 2, 1), edges, axis=1)  # [Y, 2]
+    best = int(np.prod(highs - lows, axis=-1).round(9).argmin())  # the first of equal ones
+    turn, low, high = turns[best], lows[best], highs[best]
     pose = np.eye(4)
     pose[:2, :2] = turn.T
     pose[:2, 3] = turn.T @ ((low + high) / 2)

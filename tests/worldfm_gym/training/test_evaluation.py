@@ -103,8 +103,10 @@ def test_rows_and_what_must_hold_of_them(result):
         assert figures[painted]["psnr_covered"] == figures[e.ANCHOR]["psnr_covered"]
         assert figures[painted]["psnr_uncovered"] > figures[e.ANCHOR]["psnr_uncovered"]
         assert 0 < figures[painted][e.SHARPNESS] < 0.85
-    # Depth is the anchor's where it covers a pixel, whoever draws the colors.
-    assert figures[e.STUDENT_1]["absrel_covered"] == figures[e.ANCHOR]["absrel_covered"] < 0.03
+    # Depth is the anchor's where it covers a pixel, save where references know something nearer.
+    covered = [figures[name]["absrel_covered"] for name in (e.STUDENT_1, e.ANCHOR)]
+    assert max(covered) < 0.03
+    assert covered[0] == pytest.approx(covered[1], rel=0.05)
     assert figures[e.REFERENCE_POINTS]["absrel_uncovered"] < 0.3
     # What an untrained network invents is noise, which other noise shows.
     student = figures[e.STUDENT_1]
