@@ -6,12 +6,9 @@ pool for each image size, and every batch is augmented anew (`depth_augmentation
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import os
-import queue
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +20,7 @@ from worldfm_gym.errors import ConfigError
 from worldfm_gym.threads import num_threads
 from worldfm_gym.training.depth_augmentation import DepthBatch, augment_photos
 from worldfm_gym.training.depth_scenes import DepthDataConfig, DepthJob, make_depth_job
+from worldfm_gym.training.draw_ahead import DrawAhead
 
 _AHEAD = 3  # jobs under way per worker
 _DRAWN_AHEAD = 4  # worlds
@@ -66,7 +64,7 @@ class DepthSource:
         self._pools = [_Pool(count * self._kept) for count in worlds]
         self._due = float(min(config.pool_worlds, _FIRST_WORLDS))  # worlds to take in
         self._rng = np.random.default_rng([seed, 1 << 32])
-        self._ahead: _DrawAhead | None = None
+        self._ahead: DrawAhead[_World] | None = None
         self._generator = torch.Generator(device)
         self._generator.manual_seed(int(self._rng.integers(1 << 62)))
 
@@ -109,7 +107,7 @@ class DepthSource:
         if self._device.type != "cuda":
             return self._draw()
         if self._ahead is None:
-            self._ahead = _DrawAhead(self._draw, self._device)
+            self._ahead = DrawAhead(self._draw, self._device, ahead=_DRAWN_AHEAD)
         return self._ahead.next()
 
     def _draw(self) -> _World:
@@ -132,44 +130,6 @@ class _World:
     size: int
     photos: list[Tensor]
     ready: Any = None
-
-
-class _DrawAhead:
-    """Draws worlds on a thread and a CUDA stream of its own, a few ahead of their use."""
-
-    def __init__(self, draw: Callable[[], _World], device: torch.device) -> None:
-        self._draw, self._device = draw, device
-        self._stream = torch.cuda.Stream(device)
-        self._queue: queue.Queue[_World | BaseException] = queue.Queue(_DRAWN_AHEAD)
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="worldfm-draw", daemon=True)
-        self._thread.start()
-
-    def next(self) -> _World:
-        """The next world; waits for the workers, not for the device."""
-        world = self._queue.get()
-        if isinstance(world, BaseException):
-            self._queue.put(world)  # for whoever asks again
-            raise world
-        return world
-
-    def close(self) -> None:
-        self._stop.set()
-        while self._thread.is_alive():
-            with contextlib.suppress(queue.Empty):
-                self._queue.get_nowait()
-            self._thread.join(timeout=0.05)
-
-    def _run(self) -> None:
-        with torch.cuda.device(self._device), torch.cuda.stream(self._stream):
-            while not self._stop.is_set():
-                try:
-                    world = self._draw()
-                    world.ready = self._stream.record_event()
-                    self._queue.put(world)
-                except BaseException as error:
-                    self._queue.put(error)
-                    return
 
 
 class _Pool:

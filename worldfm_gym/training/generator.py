@@ -8,10 +8,7 @@ pool in order and at fixed batches, so a seed gives the same stream however fast
 
 from __future__ import annotations
 
-import contextlib
 import os
-import queue
-import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +18,7 @@ import torch
 from worldfm_gym.errors import ConfigError
 from worldfm_gym.training.augmentation import augment
 from worldfm_gym.training.batch import Batch
+from worldfm_gym.training.draw_ahead import DrawAhead
 from worldfm_gym.training.generator_config import GeneratorConfig
 from worldfm_gym.training.generator_workers import JobStream
 from worldfm_gym.training.scene_drawing import PlaceImages, draw_job
@@ -66,9 +64,9 @@ class SampleGenerator:
             self._device = torch.device("cuda", torch.cuda.current_device())
         self._jobs = JobStream(config, seed=seed, rank=rank, workers=workers)
         self._drawn: Callable[[], _Drawn]
-        self._ahead: _DrawAhead | None = None
+        self._ahead: DrawAhead[_Drawn] | None = None
         if self._device.type == "cuda":
-            self._ahead = _DrawAhead(self._draw, self._device)
+            self._ahead = DrawAhead(self._draw, self._device, ahead=_DRAWN_AHEAD)
             self._drawn = self._ahead.next
         else:
             self._drawn = self._draw
@@ -137,44 +135,6 @@ class _Drawn:
     size: int
     images: PlaceImages
     ready: Any = None
-
-
-class _DrawAhead:
-    """Draws worlds on a thread and a CUDA stream of its own, a few ahead of their use."""
-
-    def __init__(self, draw: Callable[[], _Drawn], device: torch.device) -> None:
-        self._draw, self._device = draw, device
-        self._stream = torch.cuda.Stream(device)
-        self._queue: queue.Queue[_Drawn | BaseException] = queue.Queue(_DRAWN_AHEAD)
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="worldfm-draw", daemon=True)
-        self._thread.start()
-
-    def next(self) -> _Drawn:
-        """The next world; waits for the workers, not for the device."""
-        drawn = self._queue.get()
-        if isinstance(drawn, BaseException):
-            self._queue.put(drawn)  # for whoever asks again
-            raise drawn
-        return drawn
-
-    def close(self) -> None:
-        self._stop.set()
-        while self._thread.is_alive():
-            with contextlib.suppress(queue.Empty):
-                self._queue.get_nowait()
-            self._thread.join(timeout=0.05)
-
-    def _run(self) -> None:
-        with torch.cuda.device(self._device), torch.cuda.stream(self._stream):
-            while not self._stop.is_set():
-                try:
-                    drawn = self._draw()
-                    drawn.ready = self._stream.record_event()
-                    self._queue.put(drawn)
-                except BaseException as error:
-                    self._queue.put(error)
-                    return
 
 
 def _cores() -> int:
