@@ -275,15 +275,23 @@ class Simulator:
             self.c2w[agents, :3, 3] = position
             self.collided[agents] = collided
 
-    def render(self) -> Frame:
-        """Draw what every agent sees now: one renderer call, batch N."""
+    def render(self, agents: ArrayLike | None = None) -> Frame:
+        """Draw what agents see now, in one renderer call.
+
+        Args:
+            agents: Indices [M] of those to draw for, in this order; None draws for all N.
+
+        Raises:
+            SimulatorError: If the indices are not a flat list of agents, at least one.
+        """
+        chosen = slice(None) if agents is None else self._checked_agents(agents)
         cameras = Camera.unchecked(
-            self.c2w.copy(),
-            self._intrinsics,
+            np.array(self.c2w[chosen]),
+            self._intrinsics[chosen],
             width=self.config.width,
             height=self.config.height,
         )
-        return self.renderer.render(cameras, self.scene, object_poses=self.objects.poses)
+        return self.renderer.render(cameras, self.scene[chosen], object_poses=self.objects.poses)
 
     def set_object_pose(self, scene: int, instance: int, pose: ArrayLike) -> None:
         """Move one object of one scene; the world itself stays as it is.
@@ -369,6 +377,18 @@ class Simulator:
             first, last = int(agents[0]), int(agents[-1]) + 1
             together = last - first == len(agents)
             self._groups.append((int(scene), slice(first, last) if together else agents))
+
+    def _checked_agents(self, agents: ArrayLike) -> NDArray[np.int64]:
+        chosen = np.asarray(agents)
+        if chosen.ndim != 1 or not len(chosen) or chosen.dtype.kind not in "iu":
+            raise SimulatorError(
+                f"agents to draw for must be a flat list of indices, at least one, got {agents!r}"
+            )
+        if chosen.min() < 0 or chosen.max() >= len(self.scene):
+            raise SimulatorError(
+                f"agents are 0…{len(self.scene) - 1}, got {chosen.min()}…{chosen.max()}"
+            )
+        return chosen.astype(np.int64)
 
     def _check_scenes(self, scene: NDArray[np.int64]) -> None:
         if scene.ndim != 1 or not len(scene):

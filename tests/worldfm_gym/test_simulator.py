@@ -137,6 +137,21 @@ def test_one_renderer_call_draws_all_agents(make, box_room):
     np.testing.assert_array_equal(frame.camera.c2w, before)
 
 
+def test_some_agents_are_drawn_as_they_are_among_all(make, box_room):
+    simulator = make([box_room, box_room], agents_per_scene=2, renderer="anchor")
+    simulator.place_ground(range(4), [(1, 1), (5, 1), (1, 3), (2, 2)], [0.0, 2.0, -1.0, 0.5])
+    everyone, some = simulator.render(), simulator.render([3, 1])
+    np.testing.assert_array_equal(some.rgb, everyone.rgb[[3, 1]])
+    np.testing.assert_array_equal(some.depth, everyone.depth[[3, 1]])
+    np.testing.assert_array_equal(some.camera.c2w, simulator.c2w[[3, 1]])
+
+
+@pytest.mark.parametrize("agents", [[], [2], [-1], [True, False], [0.0], 0])
+def test_agents_to_draw_must_exist(make, agents):
+    with pytest.raises(SimulatorError, match="agents"):
+        make(agents_per_scene=2).render(agents)
+
+
 def test_rendered_depth_is_the_distance_walked_to_the_wall(make):
     simulator = make()
     simulator.place_ground(0, (1.0, 3.0), np.pi)  # faces the wall x = 0
