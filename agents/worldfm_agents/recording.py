@@ -121,14 +121,14 @@ class Recorder:
         self._path_xy.append(simulator.position_xy[0].copy())
         rgb = frame.rgb[0]
         height, width = rgb.shape[:2]
-        goal = env.task.goal_xy
+        goal = env.task.goals.get("goal_xy")
         plan = self._map_of(width, height).draw(
             np.stack(self._path_xy),
             float(simulator.yaw[0]),
             goal_xy=None if goal is None else goal[0],
             fov_x_deg=simulator.config.fov_x_deg,
         )
-        depth = depth_picture(frame.depth[0], max_depth_m=env.options.max_depth_m)
+        depth = depth_picture(frame.depth[0], max_depth_m=env.config.max_depth_m)
         caption = self._caption(info, int(simulator.step_count[0]), 3 * width)
         return np.concatenate([np.concatenate([rgb, depth, plan], axis=1), caption])
 

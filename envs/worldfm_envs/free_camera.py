@@ -2,12 +2,47 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Unpack
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
 
-from worldfm_envs.actions import FreeVelocity
-from worldfm_envs.base import WorldEnv, WorldKeywords, WorldOptions
+from worldfm_envs.actions import ActionModel, FreeVelocity
+from worldfm_envs.base import WorldEnv
+from worldfm_envs.config import WorldConfig
 from worldfm_envs.free_camera_task import FreeCameraTask
+from worldfm_envs.sensors import Sensor
 from worldfm_gym.simulator import Simulator
+
+
+@dataclass(frozen=True, kw_only=True)
+class FreeCameraConfig(WorldConfig):
+    """Arguments of `FreeCameraEnv`.
+
+    Attributes:
+        step_s: Duration of a step, seconds.
+        max_speed_mps: Largest speed along each axis.
+        max_turn_dps: Largest turn rate about each axis, degrees per second.
+    """
+
+    OBSERVATIONS: ClassVar = ("rgb", "depth", "collision", "object_poses", "pose")
+    RESET_OPTIONS: ClassVar = FreeCameraTask.OPTIONS
+    NEEDS_FLOOR: ClassVar = False
+
+    step_s: float = 0.1
+    max_speed_mps: float = 1.0
+    max_turn_dps: float = 60.0
+
+    def make_actions(self) -> ActionModel:
+        """See `WorldConfig.make_actions`."""
+        return FreeVelocity(
+            max_speed_mps=self.max_speed_mps, max_turn_dps=self.max_turn_dps, step_s=self.step_s
+        )
+
+    def make_task(
+        self, simulator: Simulator, *, actions: ActionModel, sensors: Mapping[str, Sensor]
+    ) -> FreeCameraTask:
+        """See `WorldConfig.make_task`."""
+        return FreeCameraTask(simulator, actions=actions, sensors=sensors)
 
 
 class FreeCameraEnv(WorldEnv[FreeCameraTask]):
@@ -38,7 +73,7 @@ class FreeCameraEnv(WorldEnv[FreeCameraTask]):
     | `rgb` | `Box(0, 255, (H, W, 3), uint8)` | camera image |
     | `depth` | `Box(0, 255, (H, W, 1), uint8)` | z-depth, 255 = `max_depth_m` (10 m) or more, 0 = nothing seen; with `depth_dtype="float32"`: `Box(0, max_depth_m, (H, W, 1), float32)` in metres |
     | `collision` | `Box(0, 1, (1,), float32)` | 1 if the last step met something |
-    | `object_poses` | `Box((14 · num_objects,), float32)` | the nearest objects in the camera frame, nearest first: `reshape(-1, 14)`, columns in `worldfm_envs.object_sensor` (position 3, rotation 6, size 3, visible, instance id) |
+    | `object_poses` | `Box((14 · num_objects,), float32)` | the nearest objects in the camera frame, nearest first: `reshape(-1, 14)`, columns in `worldfm_envs.sensors.objects` (position 3, rotation 6, size 3, visible, instance id) |
     | `pose` | `Box((7,), float32)` | camera position xyz in metres and quaternion wxyz, in the world |
     | `provenance` | `Box(0, 255, (H, W, 1), uint8)` | where a pixel comes from: 0 nothing was drawn, 1 observed by a source of the world, 2 invented by the frame model |
 
@@ -62,54 +97,16 @@ class FreeCameraEnv(WorldEnv[FreeCameraTask]):
 
     ## Arguments
 
+    Those of every environment (`worldfm_envs.config.WorldConfig`): worlds, renderer, images, body,
+    observations. Besides:
+
     | argument | default | meaning |
     | --- | --- | --- |
-    | `world` | `"rooms"` | source for `worldfm_gym.make_world`, a `World`, a function `seed -> World`, or a list of these: each episode then takes place in a random one |
-    | `world_seed` | 0 | seed of the first world; None draws it at reset |
-    | `new_world_every` | 0 | make another world after so many episodes; 0 never |
-    | `observations` | all but `provenance` | names of the entries wanted |
-    | `width`, `height` | 128 | image size in pixels |
-    | `fov_x_deg` | 90 | horizontal field of view in degrees |
-    | `camera_height_m` | 1.25 | height of the camera above the floor at the start |
-    | `agent_radius_m`, `agent_height_m` | None | the body that walks; None takes the world's own (0.18 and 1.5) |
-    | `sliding` | True | slide along what is in the way, or stop at it |
-    | `depth_dtype` | `"uint8"` | what image policies take; `"float32"` for metres |
-    | `max_depth_m` | 10 | depth is clipped here |
-    | `num_objects` | 8 | rows of `object_poses` |
     | `max_speed_mps`, `max_turn_dps`, `step_s` | 1, 60, 0.1 | velocity limits and duration of a step |
-    | `object_motion` | None | how objects move (`worldfm_gym.scene_objects.ObjectMotion`) |
-    | `renderer` | `"frame"` | draws with the frame model; or `"anchor"`: the points alone, about ten times as fast; or `"truth"`, a `Renderer`, or a function `worlds -> Renderer` |
-    | `renderer_options` | None | of `"frame"`: `{"steps": 1 or 2, "references": 2, "model": "nano" or a file, "deterministic": False}` (`worldfm_gym.frame_renderer`) |
-    | `device` | `"cpu"` | where the renderer draws |
-    | `render_mode` | None | `"rgb_array"` or `"human"` |
 
     ## Version History
 
     * v0: first version.
     """  # noqa: E501
 
-    SENSORS: ClassVar = ("rgb", "depth", "collision", "object_poses", "pose")
-    RESET_OPTIONS: ClassVar = FreeCameraTask.OPTIONS
-    NEEDS_FLOOR: ClassVar = False
-
-    def __init__(
-        self,
-        *,
-        max_speed_mps: float = 1.0,
-        max_turn_dps: float = 60.0,
-        step_s: float = 0.1,
-        render_mode: str | None = None,
-        **options: Unpack[WorldKeywords],
-    ) -> None:
-        super().__init__(
-            WorldOptions(**options),
-            actions=FreeVelocity(
-                max_speed_mps=max_speed_mps, max_turn_dps=max_turn_dps, step_s=step_s
-            ),
-            step_s=step_s,
-            render_mode=render_mode,
-        )
-
-    def make_task(self, simulator: Simulator) -> FreeCameraTask:
-        """See `WorldEnv.make_task`."""
-        return FreeCameraTask(simulator, actions=self._actions, sensors=self._sensors)
+    Config = FreeCameraConfig

@@ -71,6 +71,11 @@ class PointNavTask(Task):
         """Goals of the agents in world metres, float64 [N, 2]."""
         return self._goal_xy
 
+    @property
+    def goals(self) -> Mapping[str, NDArray[Any]]:
+        """See `Task.goals`."""
+        return {"goal_xy": self._goal_xy}
+
     def begin(
         self, agent: int, rng: np.random.Generator, *, scene: int, options: Mapping[str, Any]
     ) -> None:

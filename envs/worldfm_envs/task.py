@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from gymnasium import spaces
 from numpy.typing import ArrayLike, NDArray
 
 from worldfm_envs.actions import ActionModel
-from worldfm_envs.sensors import Sensor, SensorInput
+from worldfm_envs.sensors.base import Sensor, SensorInput
 from worldfm_gym.frame import Frame
 from worldfm_gym.simulator import Simulator
 
@@ -37,6 +36,15 @@ class Task(ABC):
 
     A task is given its simulator, so it knows nothing of where worlds and renderers come from. It
     reads geometry only, never pixels, except to say which objects an image shows.
+
+    Attributes:
+        simulator: Where the agents are.
+        actions: What an action means.
+        sensors: What an observation is put together from.
+        frame: What all agents saw at the last `observe()`, or None before the first.
+        episode_seed: A number drawn for each episode, uint64 [N].
+        start_c2w: Camera poses at the start of the episodes, float64 [N, 4, 4].
+        last_c2w: Camera poses before the last step, float64 [N, 4, 4].
     """
 
     def __init__(
@@ -46,6 +54,9 @@ class Task(ABC):
         self.actions = actions
         self.sensors = dict(sensors)
         self.frame: Frame | None = None
+        self.episode_seed = np.zeros(simulator.num_agents, np.uint64)
+        self.start_c2w = simulator.c2w.copy()
+        self.last_c2w = simulator.c2w.copy()
 
     @abstractmethod
     def begin(
@@ -62,9 +73,27 @@ class Task(ABC):
         """The numbers that go with the observations of now, fresh arrays [N] by name."""
 
     @property
-    def goal_xy(self) -> NDArray[np.float64] | None:
-        """Goals of the agents [N, 2], in tasks that have goals."""
-        return None
+    def goals(self) -> Mapping[str, NDArray[Any]]:
+        """What the agents look for, arrays [N, …] by the names that `WorldConfig.GOALS` lists.
+
+        ``goal_xy`` [N, 2] is a point of the floor in world metres, ``goal_rgb`` uint8 [N, H, W, 3]
+        a view to find, ``goal_category`` int64 [N] an index of a category.
+        """
+        return {}
+
+    def start(
+        self,
+        agent: int,
+        rng: np.random.Generator,
+        *,
+        scene: int,
+        episode_seed: int,
+        options: Mapping[str, Any],
+    ) -> None:
+        """Start an episode and remember how it started; see `begin`."""
+        self.episode_seed[agent] = episode_seed
+        self.begin(agent, rng, scene=scene, options=options)
+        self.start_c2w[agent] = self.last_c2w[agent] = self.simulator.c2w[agent]
 
     def advance(self, actions: ArrayLike) -> Outcome:
         """Carry out one action per agent [N, …].
@@ -72,18 +101,33 @@ class Task(ABC):
         Raises:
             ActionError: If an action is misshapen, not finite or outside its space; nothing moved.
         """
-        return self.score(self.actions.apply(self.simulator, self.actions.check(actions)))
+        checked = self.actions.check(actions)
+        self.last_c2w[...] = self.simulator.c2w
+        return self.score(self.actions.apply(self.simulator, checked))
 
     def observe(self) -> dict[str, NDArray[Any]]:
         """Draw one frame per agent and read every sensor: arrays [N, …] by name."""
         frame = self.frame = to_numpy(self.simulator.render())
-        source = SensorInput(self.simulator, frame, self.goal_xy)
+        return self.read(frame, np.arange(self.simulator.num_agents))
+
+    def read(self, frame: Frame, agents: NDArray[np.int64]) -> dict[str, Any]:
+        """Readings of every sensor for agents [M] that see a frame of batch M."""
+        simulator = self.simulator
+        source = SensorInput(
+            simulator=simulator,
+            frame=frame,
+            agents=agents,
+            c2w=simulator.c2w[agents],
+            last_c2w=self.last_c2w[agents],
+            start_c2w=self.start_c2w[agents],
+            scene=simulator.scene[agents],
+            collided=simulator.collided[agents],
+            step_count=simulator.step_count[agents],
+            episode_seed=self.episode_seed[agents],
+            step_s=simulator.config.step_s,
+            goals={name: goal[agents] for name, goal in self.goals.items()},
+        )
         return {name: sensor.read(source) for name, sensor in self.sensors.items()}
-
-
-def observation_space(sensors: Mapping[str, Sensor]) -> spaces.Dict:
-    """The space of one agent's observation, entries in the order of the sensors."""
-    return spaces.Dict([(name, sensor.space) for name, sensor in sensors.items()])
 
 
 def to_numpy(frame: Frame) -> Frame:

@@ -1,5 +1,6 @@
 """What holds for every registered id: checkers without a warning, order of calls, bad input."""
 
+import inspect
 import os
 import subprocess
 import sys
@@ -62,12 +63,6 @@ def test_the_defaults_have_both_checkers_say_nothing(env_id):
         check_env(env)
         gymnasium_check(env.unwrapped, skip_render_check=True, skip_close_check=True)
         env.close()
-
-
-def test_keywords_and_options_are_the_same():
-    from worldfm_envs.base import WorldKeywords, WorldOptions
-
-    assert list(WorldKeywords.__annotations__) == [f.name for f in fields(WorldOptions)]
 
 
 @pytest.mark.parametrize(("env_id", "kwargs"), VARIANTS)
@@ -229,9 +224,7 @@ def test_the_time_limit_truncates(make_env, env_id):
 
 @pytest.mark.parametrize("env_id", IDS)
 def test_the_docstring_is_the_page_and_names_every_argument(env_id):
-    import inspect
-
-    from worldfm_envs.base import WorldKeywords
+    from worldfm_envs.config import WorldConfig
 
     cls = gym.envs.registration.load_env_creator(gym.registry[env_id].entry_point)
     page = inspect.getdoc(cls)
@@ -246,19 +239,13 @@ def test_the_docstring_is_the_page_and_names_every_argument(env_id):
         "Version History",
     ):
         assert f"## {heading}\n" in page
-    own = [
-        name
-        for name, parameter in inspect.signature(cls).parameters.items()
-        if parameter.kind is parameter.KEYWORD_ONLY
-    ]
-    for name in [
-        *own,
-        *WorldKeywords.__annotations__,
-        *cls.SENSORS,
-        *cls.OPTIONAL_SENSORS,
-        *cls.RESET_OPTIONS,
-    ]:
+    shared = {field.name for field in fields(WorldConfig)}
+    own = [field.name for field in fields(cls.Config) if field.name not in shared]
+    for name in [*own, *cls.Config.OBSERVATIONS, *cls.Config.RESET_OPTIONS]:
         assert f"`{name}`" in page or f'"{name}"' in page, name
+    for config in cls.Config.__mro__[:-2]:
+        for name, kind in inspect.get_annotations(config).items():
+            assert "ClassVar" in kind or f"{name}: " in inspect.getdoc(config), name
 
 
 EPISODE = """

@@ -6,20 +6,36 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from worldfm_envs.object_sensor import OBJECT_COLUMNS, ObjectPoseSensor
-from worldfm_envs.sensors import (
-    CollisionSensor,
-    DepthSensor,
-    PointGoalSensor,
-    PoseSensor,
-    RgbSensor,
-    SensorInput,
-)
+from worldfm_envs.sensors import SensorInput
+from worldfm_envs.sensors.goals import PointGoalSensor
+from worldfm_envs.sensors.images import DepthSensor, RgbSensor
+from worldfm_envs.sensors.objects import OBJECT_COLUMNS, ObjectPoseSensor
+from worldfm_envs.sensors.state import CollisionSensor, PoseSensor
 from worldfm_gym.camera import heading_c2w, invert_rigid, quaternion_to_rotation, rotation_exp
 from worldfm_gym.simulator import Simulator, SimulatorConfig
 
 CONFIG = SimulatorConfig(width=48, height=32)
 SIZE = {"width": 48, "height": 32}
+
+
+def sensor_input(simulator, frame, **goals):
+    """What sensors read when an episode of every agent has just begun."""
+    count = len(simulator.c2w)
+    zeros = np.zeros(count, np.int64)
+    return SensorInput(
+        simulator=simulator,
+        frame=frame,
+        agents=np.arange(count),
+        c2w=simulator.c2w,
+        last_c2w=simulator.c2w,
+        start_c2w=simulator.c2w,
+        scene=getattr(simulator, "scene", zeros),
+        collided=getattr(simulator, "collided", zeros > 0),
+        step_count=zeros,
+        episode_seed=zeros.astype(np.uint64),
+        step_s=0.25,
+        goals=goals,
+    )
 
 
 @pytest.fixture
@@ -30,7 +46,7 @@ def source(box_room, box_room_renderer):
     )
     simulator.place_ground([0, 1, 2], [(1.0, 2.0), (1.0, 1.0), (1.0, 2.0)], [0.0, np.pi, np.pi])
     goal_xy = np.array([[2.0, 2.0], [1.0, 2.0], [1.0, 1.0]])
-    return SensorInput(simulator, simulator.render(), goal_xy)
+    return sensor_input(simulator, simulator.render(), goal_xy=goal_xy)
 
 
 def test_images_are_passed_on(source):
@@ -69,7 +85,7 @@ def test_pointgoal_does_not_depend_on_the_pitch(yaw, pitch):
         c2w = heading_c2w([[0.0, 0.0, 1.0]], yaw, pitch)
 
     goal = np.array([[np.cos(yaw + 0.3), np.sin(yaw + 0.3)]])
-    reading = PointGoalSensor().read(SensorInput(Still, None, goal))
+    reading = PointGoalSensor().read(sensor_input(Still, None, goal_xy=goal))
     np.testing.assert_allclose(reading, [[1.0, 0.3]], atol=1e-6)
 
 
@@ -77,7 +93,9 @@ def test_collision_is_one_after_a_bump(source):
     simulator = source.simulator
     for _ in range(6):
         simulator.move_ground([0.3, 0.0, 0.0])
-    np.testing.assert_array_equal(CollisionSensor().read(source), [[1.0], [0.0], [0.0]])
+    np.testing.assert_array_equal(
+        CollisionSensor().read(sensor_input(simulator, source.frame)), [[1.0], [0.0], [0.0]]
+    )
 
 
 @given(hnp.arrays(np.float64, 3, elements=st.floats(-3.2, 3.2)))
@@ -87,7 +105,7 @@ def test_pose_gives_back_the_rotation(vector):
 
     Still.c2w[0, :3, :3] = rotation_exp(vector)
     Still.c2w[0, :3, 3] = 1.0, -2.0, 5000.0
-    pose = PoseSensor().read(SensorInput(Still, None))[0]
+    pose = PoseSensor().read(sensor_input(Still, None))[0]
     np.testing.assert_allclose(pose[:3], [1.0, -2.0, 1000.0])
     assert pose[3] >= 0
     np.testing.assert_allclose(quaternion_to_rotation(pose[3:]), Still.c2w[0, :3, :3], atol=1e-6)
@@ -158,7 +176,7 @@ def test_nearest_objects_come_first_with_ties_in_order(seed, wanted):
     class Nothing:
         instance = np.full((1, 4, 4), -1, np.int32)
 
-    reading = ObjectPoseSensor(num_objects=wanted).read(SensorInput(Still, Nothing))
+    reading = ObjectPoseSensor(num_objects=wanted).read(sensor_input(Still, Nothing))
     distance = np.where(instances[0] > 0, np.linalg.norm(poses[0, :, :3, 3], axis=1), np.inf)
     expected = instances[0][np.argsort(distance, kind="stable")][: min(wanted, 8)]
     assert reading.reshape(wanted, -1)[: len(expected), 13].tolist() == expected.tolist()

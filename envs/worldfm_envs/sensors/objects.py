@@ -25,7 +25,7 @@ from gymnasium import spaces
 from numba import njit
 from numpy.typing import NDArray
 
-from worldfm_envs.sensors import POSITION_LIMIT_M, SensorInput
+from worldfm_envs.sensors.base import POSITION_LIMIT_M, SensorInput
 
 OBJECT_COLUMNS = 14
 _MAX_INSTANCE = 2.0**24  # what float32 still holds exactly
@@ -46,15 +46,17 @@ class ObjectPoseSensor:
 
     def read(self, source: SensorInput) -> NDArray[Any]:
         """See `Sensor.read`."""
-        simulator = source.simulator
-        rows = np.zeros((len(simulator.c2w), self._num_objects, OBJECT_COLUMNS), np.float32)
+        objects = source.simulator.objects
+        image = source.frame.instance
+        image = image if isinstance(image, np.ndarray) else image.cpu().numpy()
+        rows = np.zeros((len(source), self._num_objects, OBJECT_COLUMNS), np.float32)
         _fill_rows(
-            simulator.c2w,
-            simulator.scene,
-            simulator.objects.poses,
-            simulator.objects.sizes,
-            simulator.objects.instances,
-            source.frame.instance,
+            source.c2w,
+            source.scene,
+            objects.poses,
+            objects.sizes,
+            objects.instances,
+            image,
             rows,
         )
         return rows.reshape(len(rows), -1)

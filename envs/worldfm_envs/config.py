@@ -1,0 +1,153 @@
+"""Configuration of environments: what all of them take, and what walking ones add."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from worldfm_envs.actions import ActionModel, ContinuousVelocity, DiscreteSteps
+from worldfm_envs.sensors import Sensor, make_sensors
+from worldfm_envs.sensors.images import DepthType
+from worldfm_envs.task import Task
+from worldfm_envs.world_source import WorldLike
+from worldfm_gym.errors import ConfigError
+from worldfm_gym.navigation import AgentBody
+from worldfm_gym.renderer import Renderer
+from worldfm_gym.scene_objects import ObjectMotion
+from worldfm_gym.simulator import RendererFactory, Simulator, SimulatorConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorldConfig(ABC):
+    """What every environment takes, as keywords of `gymnasium.make` or as one object.
+
+    A subclass adds the arguments of its task and says how to build it; single, vector and
+    multi-agent environments are made from the same configuration.
+
+    Attributes:
+        world: Source for `worldfm_gym.make_world`, a `World`, a function ``seed -> World``, or a
+            list of these: each episode then takes place in a random one.
+        world_seed: Seed of the first world; None draws it at reset.
+        new_world_every: Make another world after so many episodes; 0 never.
+        renderer: ``"frame"`` draws with the frame model; ``"anchor"`` the points alone, about ten
+            times as fast; or ``"truth"``, a `Renderer`, or a function ``worlds -> Renderer``.
+        renderer_options: Of ``"frame"``: ``{"steps": 1 or 2, "references": 2, "model": "nano" or a
+            file, "deterministic": False}`` (`worldfm_gym.frame_renderer`).
+        device: Where the renderer draws, ``"cpu"`` or ``"cuda"``.
+        width: Image width in pixels.
+        height: Image height in pixels.
+        fov_x_deg: Horizontal field of view in degrees.
+        camera_height_m: Height of the camera above the floor, at the start where it flies.
+        agent_radius_m: Radius of the body that walks; None takes the world's own (0.18).
+        agent_height_m: Height of the body that walks; None takes the world's own (1.5).
+        sliding: Slide along what is in the way, or stop at it.
+        step_s: Duration of a step in seconds: of velocities, and of how far moving objects get.
+        object_motion: How objects move (`worldfm_gym.scene_objects.ObjectMotion`).
+        observations: Names of the entries wanted (`worldfm_envs.sensors.SENSORS`), or a mapping
+            from names to names or sensors of your own; None takes the task's usual ones.
+        depth_dtype: ``"uint8"``, which is what image policies take, or ``"float32"`` for metres.
+        max_depth_m: Depth is clipped here.
+        num_objects: Rows of `object_poses`.
+    """
+
+    OBSERVATIONS: ClassVar[tuple[str, ...]]
+    GOALS: ClassVar[tuple[str, ...]] = ()
+    RESET_OPTIONS: ClassVar[tuple[str, ...]] = ()
+    NEEDS_FLOOR: ClassVar[bool] = True
+
+    world: WorldLike | Sequence[WorldLike] = "rooms"
+    world_seed: int | None = 0
+    new_world_every: int = 0
+    renderer: str | Renderer | RendererFactory = "frame"
+    renderer_options: Mapping[str, Any] | None = None
+    device: str = "cpu"
+    width: int = 128
+    height: int = 128
+    fov_x_deg: float = 90.0
+    camera_height_m: float = 1.25
+    agent_radius_m: float | None = None
+    agent_height_m: float | None = None
+    sliding: bool = True
+    step_s: float = 0.25
+    object_motion: ObjectMotion | None = None
+    observations: Sequence[str] | Mapping[str, str | Sensor] | None = None
+    depth_dtype: DepthType = "uint8"
+    max_depth_m: float = 10.0
+    num_objects: int = 8
+
+    def __post_init__(self) -> None:
+        if self.depth_dtype not in ("uint8", "float32"):
+            raise ConfigError(f"depth_dtype must be 'uint8' or 'float32', got {self.depth_dtype!r}")
+        for name in ("max_depth_m", "camera_height_m", "num_objects", "step_s"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"{name} must be positive, got {getattr(self, name)!r}")
+
+    @abstractmethod
+    def make_actions(self) -> ActionModel:
+        """What actions mean."""
+
+    @abstractmethod
+    def make_task(
+        self, simulator: Simulator, *, actions: ActionModel, sensors: Mapping[str, Sensor]
+    ) -> Task:
+        """The task, in a simulator of any number of agents."""
+
+    def make_sensors(self) -> dict[str, Sensor]:
+        """The sensors of an agent, by name."""
+        return make_sensors(self)
+
+    @property
+    def body(self) -> AgentBody | None:
+        """The agent that walks, or None for the one that the world was made for."""
+        given = {"radius_m": self.agent_radius_m, "height_m": self.agent_height_m}
+        given = {name: length for name, length in given.items() if length is not None}
+        return AgentBody(**given) if given else None  # type: ignore[arg-type]
+
+    @property
+    def simulator_config(self) -> SimulatorConfig:
+        """What the simulator needs to know of it."""
+        return SimulatorConfig(
+            width=self.width,
+            height=self.height,
+            fov_x_deg=self.fov_x_deg,
+            camera_height_m=self.camera_height_m,
+            sliding=self.sliding,
+            step_s=self.step_s,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroundConfig(WorldConfig):
+    """What environments add in which the agent walks.
+
+    Attributes:
+        action_mode: ``"discrete"`` or ``"continuous"``; see `worldfm_envs.actions`.
+        forward_step_m: Length of a discrete step forward, metres.
+        turn_step_deg: Angle of a discrete turn, degrees.
+        max_speed_mps: Largest speed of continuous actions.
+        max_turn_dps: Largest turn rate of continuous actions, degrees per second.
+    """
+
+    action_mode: Literal["discrete", "continuous"] = "discrete"
+    forward_step_m: float = 0.25
+    turn_step_deg: float = 10.0
+    max_speed_mps: float = 1.0
+    max_turn_dps: float = 40.0
+
+    def make_actions(self) -> ActionModel:
+        """See `WorldConfig.make_actions`."""
+        if self.action_mode == "discrete":
+            return DiscreteSteps(
+                forward_step_m=self.forward_step_m, turn_step_deg=self.turn_step_deg
+            )
+        if self.action_mode == "continuous":
+            return ContinuousVelocity(
+                max_speed_mps=self.max_speed_mps,
+                max_turn_dps=self.max_turn_dps,
+                step_s=self.step_s,
+            )
+        raise ConfigError(
+            f"action_mode must be 'discrete' or 'continuous', got {self.action_mode!r}"
+        )

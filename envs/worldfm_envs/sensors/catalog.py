@@ -1,0 +1,63 @@
+"""Sensors by name: what `observations=` can ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from worldfm_envs.sensors.base import Sensor
+from worldfm_envs.sensors.goals import PointGoalSensor
+from worldfm_envs.sensors.images import DepthSensor, ProvenanceSensor, RgbSensor
+from worldfm_envs.sensors.objects import ObjectPoseSensor
+from worldfm_envs.sensors.state import CollisionSensor, PoseSensor
+from worldfm_gym.errors import ConfigError
+
+if TYPE_CHECKING:
+    from worldfm_envs.config import WorldConfig
+
+SENSORS: dict[str, Callable[[WorldConfig], Sensor]] = {
+    "rgb": lambda config: RgbSensor(width=config.width, height=config.height),
+    "depth": lambda config: DepthSensor(
+        width=config.width,
+        height=config.height,
+        max_depth_m=config.max_depth_m,
+        dtype=config.depth_dtype,
+    ),
+    "provenance": lambda config: ProvenanceSensor(width=config.width, height=config.height),
+    "pointgoal": lambda config: PointGoalSensor(),
+    "collision": lambda config: CollisionSensor(),
+    "object_poses": lambda config: ObjectPoseSensor(num_objects=config.num_objects),
+    "pose": lambda config: PoseSensor(),
+}
+"""Makers of sensors, given the configuration of their environment."""
+
+
+def make_sensors(config: WorldConfig) -> dict[str, Sensor]:
+    """The sensors that `config.observations` asks for, in its order; the task's usual ones if None.
+
+    Names are taken from `SENSORS`; a mapping may also hold sensors of your own.
+
+    Raises:
+        ConfigError: If a name is unknown, a sensor needs a goal that the task lacks, or there is
+            nothing to observe.
+    """
+    wanted: Sequence[str] | Mapping[str, Sensor | str]
+    wanted = config.OBSERVATIONS if config.observations is None else config.observations
+    if not isinstance(wanted, Mapping):
+        wanted = {name: name for name in wanted}
+    if not wanted:
+        raise ConfigError(f"observations must name some of {list(SENSORS)}, got none")
+    sensors: dict[str, Sensor] = {}
+    for name, given in wanted.items():
+        if isinstance(given, str):
+            if given not in SENSORS:
+                raise ConfigError(f"observations must name some of {list(SENSORS)}, got {given!r}")
+            given = SENSORS[given](config)
+        lacking = sorted(set(getattr(given, "requires", ())) - set(config.GOALS))
+        if lacking:
+            raise ConfigError(
+                f"the observation {name!r} needs a task with {lacking}; "
+                f"{type(config).__name__} has {list(config.GOALS)}"
+            )
+        sensors[name] = given
+    return sensors
