@@ -24,9 +24,15 @@ class AnchorRenderer:
             device: ``"cpu"`` draws with numba into numpy arrays, ``"cuda"`` with
                 Triton into torch tensors on that device.
         """
-        self.worlds: Sequence[World] = list(worlds)
+        self._worlds = list(worlds)
+        self.worlds: Sequence[World] = self._worlds
         backend: Backend = "numba" if device == "cpu" else "triton"
-        self._raster = AnchorRaster([w.pyramid for w in self.worlds], backend, device=device)
+        self._raster = AnchorRaster([w.pyramid for w in self._worlds], backend, device=device)
+
+    def replace_world(self, scene: int, world: World) -> None:
+        """Put another world in a scene; one that is drawn in other scenes costs nothing."""
+        self._raster.replace_pyramid(scene, world.pyramid)
+        self._worlds[scene] = world
 
     def render(
         self,
@@ -46,6 +52,6 @@ def current_object_poses(worlds: Sequence[World]) -> NDArray[np.float64]:
     """The poses that the worlds hold, padded with identities, float64 [S, K, 4, 4]."""
     poses = np.tile(np.eye(4), (len(worlds), max(len(w.objects) for w in worlds), 1, 1))
     for s, world in enumerate(worlds):
-        for k, item in enumerate(world.objects):
-            poses[s, k] = item.pose
+        if world.objects:
+            poses[s, : len(world.objects)] = [item.pose for item in world.objects]
     return poses

@@ -25,6 +25,7 @@ from worldfm_gym.camera import invert_rigid
 from worldfm_gym.errors import AnchorError
 
 NEAR_M = 0.05  # nothing nearer is drawn
+ABSENT_Z_M = np.float32(-1e6)  # depth of what is not there: culled whole by every backend
 MAX_FOOTPRINT_PX = 64.0  # half side; only surfaces closer than a hand reach it
 BLOCK = 16  # splats in a block of `geometry`: one cache line a component
 LEVELS = 5

@@ -23,11 +23,13 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from worldfm_gym.anchor.pyramid import LEVEL_PIXELS, LEVELS, SplatPyramid
+from worldfm_gym.anchor.pyramid import ABSENT_Z_M, LEVEL_PIXELS, LEVELS, SplatPyramid
 from worldfm_gym.camera import Camera
+from worldfm_gym.shared_slots import SharedSlots, SlotChange
 from worldfm_gym.threads import num_threads, run_striped
 
 Backend = Literal["torch", "numba", "triton"]
+TABLE_COLUMNS = 12  # of `raster_cpu.address_table`
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,23 +69,28 @@ class AnchorRaster:
             backend: Which implementation draws.
             device: Where ``"triton"`` draws; ignored by the others.
         """
-        self.pyramids = list(pyramids)
         self.backend = backend
-        self._objects = np.array([len(p.inverse_rest) for p in self.pyramids], np.int64)
-        self._inverse_rest = np.tile(np.eye(4), (len(self.pyramids), self._objects.max(), 1, 1))
-        for row, pyramid in zip(self._inverse_rest, self.pyramids, strict=True):
-            row[: len(pyramid.inverse_rest)] = pyramid.inverse_rest
-        self._level1_m = np.array([2 * p.spacing_m / LEVEL_PIXELS for p in self.pyramids])
+        self._scenes = SharedSlots([id(p) for p in pyramids])
+        self._distinct = [pyramids[first] for first in self._scenes.first_scenes()]
+        most = max(len(p.inverse_rest) for p in self._distinct)
+        slots = len(self._distinct)
+        self._objects = np.zeros(slots, np.int64)
+        self._inverse_rest = np.tile(np.eye(4), (slots, most, 1, 1))
+        self._level1_m = np.zeros(slots)
+        self._tables = np.zeros((slots, TABLE_COLUMNS), np.int64)
+        if backend not in ("torch", "numba", "triton"):
+            raise ValueError(f"backend must be 'torch', 'numba' or 'triton', got {backend!r}")
+        for slot, pyramid in enumerate(self._distinct):
+            self._note(slot, pyramid)
         if backend == "triton":
             from worldfm_gym.anchor.raster_triton import TritonScenes
 
-            self._triton = TritonScenes(self.pyramids, self._inverse_rest, device=device)
-        elif backend == "numba":
-            from worldfm_gym.anchor.raster_cpu import address_table
+            self._triton = TritonScenes(self._distinct, self._inverse_rest, device=device)
 
-            self._tables = np.stack([address_table(p) for p in self.pyramids])
-        elif backend != "torch":
-            raise ValueError(f"backend must be 'torch', 'numba' or 'triton', got {backend!r}")
+    @property
+    def pyramids(self) -> list[SplatPyramid]:
+        """One per scene."""
+        return [self._distinct[slot] for slot in self._scenes.of_scene]
 
     @property
     def geometry(self) -> Any:
@@ -107,12 +114,51 @@ class AnchorRaster:
         if self.backend != "triton":
             variants = [replace(pyramid, geometry=g) for g in geometry.numpy()]
             return AnchorRaster(variants, self.backend)
-        raster = copy.copy(self)
-        raster.pyramids = self.pyramids * len(geometry)
-        raster._objects = self._objects.repeat(len(geometry))
-        raster._level1_m = self._level1_m.repeat(len(geometry))
+        raster, count = copy.copy(self), len(geometry)
+        raster._scenes = SharedSlots(range(count))
+        raster._distinct = self._distinct * count
+        raster._objects = self._objects.repeat(count)
+        raster._level1_m = self._level1_m.repeat(count)
+        raster._inverse_rest = self._inverse_rest.repeat(count, axis=0)
         raster._triton = self._triton.with_geometry(geometry)
         return raster
+
+    def replace_pyramid(self, scene: int, pyramid: SplatPyramid) -> None:
+        """Draw another pyramid in a scene; one that other scenes show already costs nothing."""
+        change = self._scenes.replace(scene, id(pyramid))
+        if change.filled is not None:
+            if change.filled == len(self._distinct):
+                self._distinct.append(pyramid)
+            self._distinct[change.filled] = pyramid
+            self._note(change.filled, pyramid)
+        if change.freed is not None:
+            self._distinct[change.freed] = pyramid  # lets go of the old one
+        if self.backend == "triton" and change != SlotChange(None, None):
+            used = list(self._scenes.used())
+            self._triton.update(self._distinct, used, change.filled, self._inverse_rest)
+
+    def _note(self, slot: int, pyramid: SplatPyramid) -> None:
+        """Keep what drawing needs to know of a pyramid beside its arrays."""
+        count = len(pyramid.inverse_rest)
+        slots, most = self._inverse_rest.shape[:2]
+        if slot >= slots or count > most:
+            grown = max(slots, slot + 1), max(most, count)
+            inverse_rest = np.tile(np.eye(4), (*grown, 1, 1))
+            inverse_rest[:slots, :most] = self._inverse_rest
+            self._inverse_rest = inverse_rest
+            more = (0, grown[0] - slots)
+            self._objects, self._level1_m = (
+                np.pad(array, more) for array in (self._objects, self._level1_m)
+            )
+            self._tables = np.pad(self._tables, (more, (0, 0)))
+        self._inverse_rest[slot] = np.eye(4)
+        self._inverse_rest[slot, :count] = pyramid.inverse_rest
+        self._objects[slot] = count
+        self._level1_m[slot] = 2 * pyramid.spacing_m / LEVEL_PIXELS
+        if self.backend == "numba":
+            from worldfm_gym.anchor.raster_cpu import address_table
+
+            self._tables[slot] = address_table(pyramid)
 
     def render(
         self,
@@ -127,23 +173,26 @@ class AnchorRaster:
             cameras: B cameras, c2w [B, 4, 4].
             scene: Index of each camera's pyramid, int64 [B].
             object_poses: Object-to-world transforms per scene, float64 [S, K, 4, 4], padding beyond
-                a scene's objects ignored. None draws every object at rest.
+                a scene's objects ignored; an object whose pose is NaN is not drawn. None draws
+                every object at rest.
         """
-        scene = np.ascontiguousarray(scene, np.int64)
+        slot = self._scenes.of_scene[scene]
         if self.backend == "triton":
-            bodies = self._triton.body_transforms(cameras.c2w, scene, object_poses)
+            poses = None if object_poses is None else object_poses[scene]
+            bodies = self._triton.body_transforms(cameras.c2w, slot, poses)
         else:
             bodies = body_transforms(
                 np.ascontiguousarray(cameras.c2w),
-                scene,
+                np.ascontiguousarray(scene, np.int64),
+                slot,
                 np.empty((0, 0, 4, 4)) if object_poses is None else object_poses,
                 self._inverse_rest,
                 self._objects,
             )
-        level1_m = self._level1_m[scene] * cameras.intrinsics[:, :2].max(axis=1)
+        level1_m = self._level1_m[slot] * cameras.intrinsics[:, :2].max(axis=1)
         task = RasterTask(
             bodies=bodies,
-            scene=scene,
+            scene=slot,
             intrinsics=cameras.intrinsics.astype(np.float32),
             levels=(level1_m[:, None] * _LEVEL_STEPS).astype(np.float32),
             width=cameras.width,
@@ -153,7 +202,7 @@ class AnchorRaster:
             return _render_numba(self._tables, task)
         if self.backend == "triton":
             return self._triton.render(task)
-        return _render_torch(self.pyramids, task)
+        return _render_torch(self._distinct, task)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +212,7 @@ class RasterTask:
     Attributes:
         bodies: Rest-to-camera transforms of the background and the K objects of each camera's
             scene, padded, float32 [B, K + 1, 3, 4]; on the device for ``"triton"``.
-        scene: Scene of each camera, int64 [B].
+        scene: Pyramid of each camera, among the distinct ones, int64 [B].
         intrinsics: (fx, fy, cx, cy), float32 [B, 4].
         levels: Distances from which coarser levels are drawn, metres, float32 [B, LEVELS − 1].
         width: Image width.
@@ -184,9 +233,12 @@ _LEVEL_STEPS = 2.0 ** np.arange(LEVELS - 1)
 
 @numba.njit(cache=True, nogil=True)
 def body_transforms(
-    c2w: Any, scene: Any, object_poses: Any, inverse_rest: Any, objects: Any
+    c2w: Any, scene: Any, slot: Any, object_poses: Any, inverse_rest: Any, objects: Any
 ) -> Any:
-    """Rest-to-camera transforms, float32 [B, K + 1, 3, 4], computed in float64."""
+    """Rest-to-camera transforms, float32 [B, K + 1, 3, 4], computed in float64.
+
+    An object that is not there is put where no camera sees anything, far behind it.
+    """
     bodies = np.empty((len(scene), inverse_rest.shape[1] + 1, 3, 4), np.float32)
     w2c, moved = np.empty((3, 4)), np.empty((3, 4))
     for b in range(len(scene)):
@@ -196,12 +248,16 @@ def body_transforms(
                 w2c[i, j] = c2w[b, j, i]
                 w2c[i, 3] -= c2w[b, j, i] * c2w[b, j, 3]
         _copy(w2c, bodies[b, 0])
-        for k in range(objects[scene[b]]):
+        for k in range(objects[slot[b]]):
             if len(object_poses) == 0:
                 _copy(w2c, bodies[b, k + 1])
                 continue
+            if np.isnan(object_poses[scene[b], k, 0, 3]):
+                bodies[b, k + 1] = np.float32(0)
+                bodies[b, k + 1, 2, 3] = ABSENT_Z_M
+                continue
             _compose(w2c, object_poses[scene[b], k], moved)
-            _compose(moved, inverse_rest[scene[b], k], bodies[b, k + 1])
+            _compose(moved, inverse_rest[slot[b], k], bodies[b, k + 1])
     return bodies
 
 

@@ -21,7 +21,14 @@ import torch
 import triton
 import triton.language as tl
 
-from worldfm_gym.anchor.pyramid import BLOCK, LEVELS, MAX_FOOTPRINT_PX, NEAR_M, SplatPyramid
+from worldfm_gym.anchor.pyramid import (
+    ABSENT_Z_M,
+    BLOCK,
+    LEVELS,
+    MAX_FOOTPRINT_PX,
+    NEAR_M,
+    SplatPyramid,
+)
 
 if TYPE_CHECKING:
     from worldfm_gym.anchor.raster import RasterImages, RasterTask
@@ -36,6 +43,8 @@ _CELLS = 256  # cells a program of `_select_cells` looks at
 _LANES = 64  # splats a program of `_splat` draws at once
 _SHARES = 32  # programs that share the work list of a camera
 _PIXELS = 256  # pixels a program of `_resolve` writes
+# Of a pyramid, on the device; the first two have a length of their own, the others one a cell.
+_ARRAYS = ("geometry", "attributes", "cell_sphere", "cell_cone", "cell_body", "cell_start")
 
 
 @triton.jit
@@ -231,30 +240,54 @@ class TritonScenes:
     def __init__(
         self, pyramids: Sequence[SplatPyramid], inverse_rest: np.ndarray, *, device: str
     ) -> None:
-        """Copy each distinct pyramid to the device once; `inverse_rest` is [S, K, 4, 4]."""
+        """Copy pyramids to the device; `inverse_rest` [P, K, 4, 4] are those of their objects."""
         self.device = torch.device(device)
-        distinct = list({id(p): p for p in pyramids}.values())
-        rank = {id(p): i for i, p in enumerate(distinct)}
-        self._world_of_scene = np.array([rank[id(p)] for p in pyramids], np.int32)
-        self.geometry = self._join([p.geometry for p in distinct])
-        self._attributes = self._join([p.attributes for p in distinct])
-        self._sphere = self._join([p.cell_sphere for p in distinct])
-        self._cone = self._join([p.cell_cone for p in distinct])
-        self._cell_body = self._join([p.cell_body for p in distinct])
-        self._cell_start = self._join([p.cell_start for p in distinct])
-        self._first_block = self._offsets([len(p.geometry) for p in distinct])
-        self._first_splat = self._offsets([len(p) for p in distinct])
-        first_cell = self._offsets([len(p.cell_start) for p in distinct])
+        self._absent = torch.zeros(3, 4, dtype=torch.float64, device=self.device)
+        self._absent[2, 3] = float(ABSENT_Z_M)
+        self._parts = [self._upload_arrays(p) for p in pyramids]
+        self._join(inverse_rest)
+
+    def update(
+        self,
+        pyramids: Sequence[SplatPyramid],
+        used: Sequence[int],
+        filled: int | None,
+        inverse_rest: np.ndarray,
+    ) -> None:
+        """Take another pyramid at `filled`, and let go of those that are not `used`."""
+        nothing = tuple(array[:0] for array in self._parts[0])
+        kept = {slot: self._parts[slot] for slot in used if slot != filled}
+        if filled is not None:
+            kept[filled] = self._upload_arrays(pyramids[filled])
+        self._parts = [kept.get(slot, nothing) for slot in range(len(pyramids))]
+        self._join(inverse_rest)
+
+    def _upload_arrays(self, pyramid: SplatPyramid) -> tuple[torch.Tensor, ...]:
+        return tuple(torch.from_numpy(getattr(pyramid, name)).to(self.device) for name in _ARRAYS)
+
+    def _join(self, inverse_rest: np.ndarray) -> None:
+        """Put the parts one after the other; from then on they are views of the whole."""
+        whole = [torch.cat(arrays).contiguous() for arrays in zip(*self._parts, strict=True)]
+        lengths = [[len(array) for array in part] for part in self._parts]
+        splits = [
+            array.split(sizes)
+            for array, sizes in zip(whole, zip(*lengths, strict=True), strict=True)
+        ]
+        self._parts = [tuple(views) for views in zip(*splits, strict=True)]
+        self.geometry, self._attributes, self._sphere, self._cone = whole[:4]
+        self._cell_body, self._cell_start = whole[4:]
+        blocks, splats, *_, cells = (list(sizes) for sizes in zip(*lengths, strict=True))
+        self._first_block, self._first_splat = self._offsets(blocks), self._offsets(splats)
+        first_cell = self._offsets(cells)
         self._cell_range = torch.stack([first_cell[:-1], first_cell[1:]], dim=1)
         self._inverse_rest = torch.from_numpy(inverse_rest).to(self.device)
-        self._most_cells = max(len(p.cell_start) for p in distinct)
+        self._most_cells = max(cells)
 
     def with_geometry(self, geometry: torch.Tensor) -> TritonScenes:
         """V variants [V, blocks, 8, BLOCK] of the only scene, sharing all but their splats."""
         variants = len(geometry)
         scenes = copy.copy(self)
         scenes.geometry = geometry
-        scenes._world_of_scene = np.arange(variants, dtype=np.int32)
         scenes._first_block = torch.arange(variants, device=self.device) * geometry.shape[1]
         scenes._first_splat = self._first_splat[:1].repeat(variants)
         scenes._cell_range = self._cell_range.repeat(variants, 1)
@@ -262,19 +295,24 @@ class TritonScenes:
         return scenes
 
     def body_transforms(
-        self, c2w: np.ndarray, scene: np.ndarray, object_poses: np.ndarray | None
+        self, c2w: np.ndarray, slot: np.ndarray, object_poses: np.ndarray | None
     ) -> torch.Tensor:
-        """Rest-to-camera transforms on the device, float32 [B, K + 1, 3, 4], by way of float64."""
+        """Rest-to-camera transforms on the device, float32 [B, K + 1, 3, 4], by way of float64.
+
+        `slot` [B] are the cameras' pyramids, `object_poses` [B, K, 4, 4] their objects' poses.
+        """
         pose = self._upload(c2w)
         w2c = pose[:, :3, :3].mT  # [B, 3, 3]
         w2c = torch.cat([w2c, -(w2c * pose[:, None, :3, 3]).sum(-1, keepdim=True)], dim=-1)
-        motion = torch.eye(4, dtype=torch.float64, device=self.device).expand(
-            *self._inverse_rest.shape[:2], 4, 4
-        )
-        if object_poses is not None:
-            motion = self._upload(object_poses[:, : motion.shape[1]]) @ self._inverse_rest
-        motion = motion[self._upload(scene)]  # [B, K, 4, 4]
-        moved = (w2c[:, None, :, :, None] * motion[:, :, None]).sum(-2)  # [B, K, 3, 4]
+        if object_poses is None:
+            moved = w2c[:, None].expand(-1, self._inverse_rest.shape[1], -1, -1)
+        else:
+            most = min(object_poses.shape[1], self._inverse_rest.shape[1])
+            inverse_rest = self._inverse_rest[self._upload(slot), :most]
+            motion = self._upload(object_poses[:, :most]) @ inverse_rest  # [B, K, 4, 4]
+            moved = (w2c[:, None, :, :, None] * motion[:, :, None]).sum(-2)  # [B, K, 3, 4]
+            absent = moved[..., :1, 3:].isnan()
+            moved = moved.where(~absent, self._absent)
         return torch.cat([w2c[:, None], moved], dim=1).float().contiguous()
 
     def render(self, task: RasterTask) -> RasterImages:
@@ -282,7 +320,7 @@ class TritonScenes:
         from worldfm_gym.anchor.raster import RasterImages
 
         batch, height, width = len(task.scene), task.height, task.width
-        scene = self._upload(self._world_of_scene[task.scene])
+        scene = self._upload(task.scene.astype(np.int32))
         bodies, per_camera = task.bodies, task.bodies.shape[1]
         intrinsics, levels = self._upload(task.intrinsics), self._upload(task.levels)
         keys = torch.full(
@@ -320,9 +358,6 @@ class TritonScenes:
             PIXELS=_PIXELS, num_warps=4, **exact,
         )  # fmt: skip
         return images
-
-    def _join(self, arrays: Sequence[np.ndarray]) -> torch.Tensor:
-        return torch.cat([torch.from_numpy(a) for a in arrays]).contiguous().to(self.device)
 
     def _offsets(self, lengths: Sequence[int]) -> torch.Tensor:
         return torch.from_numpy(np.concatenate([[0], np.cumsum(lengths)])).to(self.device)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from worldfm_gym.anchor import Anchor, WorldObject
 from worldfm_gym.anchor.pyramid import SplatPyramid, build_pyramid
-from worldfm_gym.anchor.raster import AnchorRaster, RasterImages
+from worldfm_gym.anchor.raster import AnchorRaster, Backend, RasterImages
 from worldfm_gym.camera import Camera, heading_c2w, intrinsics_from_fov, rotation_exp
 
 FIELDS = ("rgb", "depth", "instance", "provenance", "index")
@@ -260,6 +260,15 @@ for name in FIELDS:
     object.__setattr__(fast, name, getattr(fast, name).cpu().numpy())
 oracle = AnchorRaster(pyramids[:1], "torch").with_geometry(variants.cpu()).render(cameras, scene)
 assert_same(fast, oracle)
+draw.replace_pyramid(0, pyramids[1])
+draw.replace_pyramid(1, pyramids[0])
+poses[1] = np.nan
+fast = draw.render(cameras, 1 - scene, object_poses=poses)
+for name in FIELDS:
+    object.__setattr__(fast, name, getattr(fast, name).cpu().numpy())
+oracle = AnchorRaster(pyramids[::-1], "torch").render(cameras, 1 - scene, object_poses=poses)
+assert_same(fast, oracle)
+assert (fast.instance <= 0).all()
 print("equal")
 """
 
@@ -291,3 +300,45 @@ def test_triton_equals_oracle_on_the_gpu(tmp_path: Path) -> None:
         tmp_path, dict(os.environ), device="cuda", spacing=0.05, count=16, width=128, height=96
     )
     assert out.strip() == "equal"
+
+
+def test_scenes_of_one_pyramid_share_it_and_draw_the_same(
+    pyramid: SplatPyramid, other_pyramid: SplatPyramid
+) -> None:
+    raster = AnchorRaster([pyramid] * 40 + [other_pyramid] * 24)
+    assert raster._tables.nbytes == AnchorRaster([pyramid, other_pyramid])._tables.nbytes
+    cameras = inside(4)
+    many = raster.render(cameras, np.array([0, 7, 39, 13]))
+    assert_same(many, AnchorRaster([pyramid]).render(cameras, np.zeros(4, np.int64)))
+
+
+@pytest.mark.parametrize("backend", ["numba", "torch"])
+def test_pyramids_are_replaced_as_if_they_had_been_there_from_the_start(
+    pyramid: SplatPyramid, other_pyramid: SplatPyramid, backend: Backend
+) -> None:
+    third = build_pyramid(box_cloud(0.3)[0])
+    cameras, scene = inside(3, width=24, height=20), np.arange(3)
+    raster = AnchorRaster([other_pyramid] * 3, backend)
+    now = [other_pyramid] * 3
+    for at, new in ((1, pyramid), (0, third), (2, third), (1, other_pyramid), (1, pyramid)):
+        raster.replace_pyramid(at, new)
+        now[at] = new
+        assert raster.pyramids == now
+        poses = np.tile(np.eye(4), (3, 1, 1, 1))
+        poses[:, 0, :3, 3] = 2.0, 1.5, 0.5
+        expected = AnchorRaster(now, backend).render(cameras, scene, object_poses=poses)
+        assert_same(raster.render(cameras, scene, object_poses=poses), expected)
+    assert not any(p is other_pyramid for p in raster._distinct)
+
+
+@pytest.mark.parametrize("backend", ["numba", "torch"])
+def test_an_object_that_is_not_there_is_not_drawn(pyramid: SplatPyramid, backend: Backend) -> None:
+    cameras, scene = inside(6), np.zeros(6, np.int64)
+    absent = np.full((1, 1, 4, 4), np.nan)
+    far_away = np.tile(np.eye(4), (1, 1, 1, 1))
+    far_away[..., 2, 3] = -50.0
+    raster = AnchorRaster([pyramid], backend)
+    drawn = raster.render(cameras, scene, object_poses=absent)
+    assert (drawn.instance <= 0).all()
+    assert (raster.render(cameras, scene).instance == 1).any()
+    assert_same(drawn, raster.render(cameras, scene, object_poses=far_away))
