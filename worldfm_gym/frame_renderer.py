@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from worldfm_gym.anchor.cloud import Anchor
-from worldfm_gym.anchor.raster import AnchorRaster, Backend, RasterImages
+from worldfm_gym.anchor.raster import AnchorRaster, RasterImages
 from worldfm_gym.anchor_renderer import current_object_poses
 from worldfm_gym.camera import Camera
 from worldfm_gym.errors import FrameModelError
@@ -35,6 +35,7 @@ from worldfm_gym.frame_model.memory import References
 from worldfm_gym.frame_model.network import FrameDiT, KeysValues
 from worldfm_gym.frame_model.pretrained import FrameModel
 from worldfm_gym.frame_model.targets import Targets
+from worldfm_gym.shared_slots import SharedSlots
 from worldfm_gym.worlds.world import World
 
 _SIDE_STEP_PX = 8  # the network draws images whose sides are multiples of this
@@ -55,7 +56,7 @@ class Views:
         index: Anchor point seen, int32 [B, H, W]; −1 where uncovered.
         c2w: Camera-to-world transforms, float32 [B, 4, 4].
         intrinsics: (fx, fy, cx, cy) in pixels, float32 [B, 4].
-        scene: Scene of each view, int64 [B].
+        scene: World of each view, among the distinct ones, int64 [B].
     """
 
     rgb: Tensor
@@ -120,7 +121,8 @@ class FrameRenderer:
         Raises:
             FrameModelError: If there is no such model or file, or `steps` is below 1.
         """
-        self.worlds: Sequence[World] = list(worlds)
+        self._worlds = list(worlds)
+        self.worlds: Sequence[World] = self._worlds
         self._device = torch.device(device)
         if steps < 1:
             raise FrameModelError(f"steps must be at least 1, got {steps}")
@@ -130,10 +132,19 @@ class FrameRenderer:
             raise FrameModelError(f"references per view must be 0 or more, got {references}")
         self._per_target = references
         self._deterministic = deterministic
-        self._raster = self._make_raster(self.worlds)
         self._noise_seed = noise_seed
-        self._salt = torch.tensor(salts(self.worlds)).to(self._device) ^ noise_seed
-        self._still = torch.tensor([not w.objects for w in self.worlds]).to(self._device)
+        self._raster = AnchorRaster(
+            [w.pyramid for w in self._worlds],
+            "numba" if self._device.type == "cpu" else "triton",
+            device=str(self._device),
+        )
+        self._slots = SharedSlots([id(w) for w in self._worlds])
+        # There are never more slots than scenes; those to spare hold a world that is there anyway.
+        self._held = [self._worlds[0]] * len(self._worlds)
+        for slot, first in enumerate(self._slots.first_scenes()):
+            self._held[slot] = self._worlds[first]
+        self._salt = torch.tensor(salts(self._held)).to(self._device) ^ noise_seed
+        self._still = torch.tensor([not w.objects for w in self._held]).to(self._device)
         self._references: dict[int, References] = {}  # by the longer side of what is drawn
         self._captured: dict[int, CapturedCalls] = {}  # likewise
 
@@ -232,15 +243,27 @@ class FrameRenderer:
         )
 
     def replace_world(self, scene: int, world: World) -> None:
-        """Put another world in a scene; the other scenes keep what was computed for them."""
-        worlds = list(self.worlds)
-        worlds[scene] = world
-        raster = self._make_raster(worlds)
+        """Put another world in a scene; the other scenes keep what was computed for them.
+
+        A world that is drawn in other scenes costs nothing.
+        """
+        self._raster.replace_pyramid(scene, world.pyramid)
+        self._worlds[scene] = world
+        change = self._slots.replace(scene, id(world))
+        for slot in (change.filled, change.freed):
+            if slot is not None:  # a freed one lets go of its world by holding the new one
+                self._hold(slot, world)
+
+    def _hold(self, slot: int, world: World) -> None:
+        """Keep what drawing needs of a world in a slot."""
         for references in self._references.values():
-            references.replace_world(scene, world)
-        self._salt[scene] = salts([world])[0] ^ self._noise_seed
-        self._still[scene] = not world.objects
-        self._raster, self.worlds = raster, worlds
+            references.replace_world(slot, world)
+        known = next((other for other, held in enumerate(self._held) if held is world), None)
+        self._salt[slot] = (
+            salts([world])[0] ^ self._noise_seed if known is None else self._salt[known].clone()
+        )
+        self._held[slot] = world
+        self._still[slot] = not world.objects
 
     def _finished(self, picture: Tensor) -> Tensor | NDArray[Any]:
         """A picture as users get it: in numpy, if drawn on the CPU."""
@@ -287,17 +310,13 @@ class FrameRenderer:
         """The references at the scale of views of this size, loaded on first use."""
         if size_long_px not in self._references:
             self._references[size_long_px] = References(
-                self.worlds,
+                self._held,
                 network=self._network,
                 size_long_px=size_long_px,
                 per_target=self._per_target,
                 device=self._device,
             )
         return self._references[size_long_px]
-
-    def _make_raster(self, worlds: Sequence[World]) -> AnchorRaster:
-        backend: Backend = "numba" if self._device.type == "cpu" else "triton"
-        return AnchorRaster([w.pyramid for w in worlds], backend, device=str(self._device))
 
     def _views(self, images: RasterImages, cameras: Camera, scene: NDArray[np.int64]) -> Views:
         return Views(
@@ -312,7 +331,7 @@ class FrameRenderer:
                 for array in (
                     cameras.c2w.astype(np.float32),
                     cameras.intrinsics.astype(np.float32),
-                    np.array(scene, np.int64),
+                    self._slots.of_scene[scene],
                 )
             ),
         )  # fmt: skip

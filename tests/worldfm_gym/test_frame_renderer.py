@@ -188,6 +188,19 @@ def test_a_replaced_world_is_drawn_as_by_a_new_renderer(room, views):
         assert_same(draw(renderer, views, np.arange(12) % 2), expected)
 
 
+def test_many_scenes_of_few_worlds_cost_what_the_worlds_do(room, views):
+    bare = make_box_room()
+    renderer = renderer_of(*[room, bare] * 32)
+    scene = np.array([0, 1, 2, 63, 40, 41, 0, 1, 10, 11, 12, 62])
+    expected = draw(renderer_of(room, bare), views, scene % 2)
+    assert_same(draw(renderer, views, scene), expected)
+    (references,) = renderer._references.values()
+    assert len(references._images.rgb) == len(room.references)
+    renderer.replace_world(1, room)  # known: nothing is loaded
+    assert_same(draw(renderer, views[1:2], 1), draw(renderer_of(room), views[1:2]))
+    assert len(references._images.rgb) == len(room.references)
+
+
 def test_moved_objects_are_drawn_where_they_are():
     world = make_box_room()
     renderer, camera = renderer_of(world), level_cameras(1.0, 2.0, 0.0)

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from worldfm_gym.anchor_renderer import current_object_poses
 from worldfm_gym.camera import Camera, check_rigid, invert_rigid
 from worldfm_gym.errors import SourceError
 from worldfm_gym.frame import Frame, Provenance
+from worldfm_gym.shared_slots import SharedSlots
 from worldfm_gym.worlds.raycast import camera_arrays
 from worldfm_gym.worlds.raycast.packing import PackedScenes, concatenate, pack_scene
 from worldfm_gym.worlds.scene import Scene
@@ -32,18 +34,17 @@ class TruthRenderer:
     """
 
     def __init__(self, worlds: Sequence[World], device: str = "cpu") -> None:
-        for index, world in enumerate(worlds):
-            if world.scene is None:
-                kind = world.source.get("kind", "unknown")
-                raise SourceError(
-                    f"world {index} (source: {kind}) has no scene description, so there is no "
-                    "truth to draw: use a procedural world, or the anchor renderer for this one"
-                )
-        self.worlds = worlds
+        self._worlds = [_with_scene(world, index) for index, world in enumerate(worlds)]
+        self.worlds: Sequence[World] = self._worlds
         self.device = device
-        self._motions: list[bytes | None] = [None] * len(worlds)
-        self._packed: list[PackedScenes] = []
+        poses = current_object_poses(self._worlds)
+        self._drawn_poses = poses
+        self._slots = SharedSlots(
+            [_key(world, held) for world, held in zip(self._worlds, poses, strict=True)]
+        )
+        self._packed: dict[int, PackedScenes] = {}  # by slot
         self._joined: Any = None
+        self._place_of_slot = np.zeros(0, np.int32)  # among the joined ones
 
     def render(
         self,
@@ -74,25 +75,53 @@ class TruthRenderer:
         provenance = seen * np.uint8(Provenance.OBSERVED) if self.device == "cpu" else seen.byte()
         return Frame(rgb, depth, instance, provenance, cameras)
 
+    def replace_world(self, scene: int, world: World) -> None:
+        """Draw another world in a scene; one that is drawn in other scenes costs nothing.
+
+        Raises:
+            SourceError: If the world has no scene description; nothing changed.
+        """
+        self._worlds[scene] = _with_scene(world, scene)
+        most = max(self._drawn_poses.shape[1], len(world.objects))
+        poses = np.tile(np.eye(4), (len(self._worlds), most, 1, 1))
+        poses[:, : self._drawn_poses.shape[1]] = self._drawn_poses
+        self._drawn_poses = poses
+        poses[scene] = np.eye(4)
+        if world.objects:
+            poses[scene, : len(world.objects)] = [item.pose for item in world.objects]
+        self._assign(scene, poses[scene])
+
     def _move(self, object_poses: NDArray[np.float64] | None) -> None:
-        """Pack again the scenes whose objects are not where they were drawn last."""
-        for index, world in enumerate(self.worlds):
-            assert world.scene is not None
-            poses = [o.pose for o in world.objects] if object_poses is None else object_poses[index]
-            motions = [
-                check_rigid(pose) @ invert_rigid(o.rest_pose)
-                for pose, o in zip(poses, world.objects, strict=False)
-            ]
-            key = np.asarray(motions).tobytes()
-            if self._motions[index] == key:
-                continue
-            instances = [o.instance for o in world.objects]
-            packed = pack_scene(moved_scene(world.scene, instances, motions))
-            if index < len(self._packed):
-                self._packed[index] = packed
-            else:
-                self._packed.append(packed)
-            self._motions[index], self._joined = key, None
+        """Note the scenes whose objects are not where they were drawn last."""
+        poses = current_object_poses(self._worlds) if object_poses is None else object_poses
+        most = min(poses.shape[1], self._drawn_poses.shape[1])
+        before, now = self._drawn_poses[:, :most], poses[:, :most]
+        moved = ~((before == now) | (np.isnan(before) & np.isnan(now))).all(axis=(1, 2, 3))
+        for scene in np.flatnonzero(moved):
+            self._assign(int(scene), poses[scene])
+        if moved.any():
+            self._drawn_poses = self._drawn_poses.copy()
+            self._drawn_poses[:, :most] = now
+
+    def _assign(self, scene: int, poses: NDArray[np.float64]) -> None:
+        """Give a scene the slot of its world with the objects at these poses."""
+        change = self._slots.replace(scene, _key(self._worlds[scene], poses))
+        for slot in (change.filled, change.freed):
+            if slot is not None:
+                self._packed.pop(slot, None)
+                self._joined = None
+
+    def _join(self) -> PackedScenes:
+        """All that is shown, packed one after the other."""
+        used = list(self._slots.used())
+        for slot, first in zip(used, self._slots.first_scenes(), strict=True):
+            if slot not in self._packed:
+                self._packed[slot] = pack_scene(
+                    _scene_now(self._worlds[first], self._drawn_poses[first])
+                )
+        self._place_of_slot = np.zeros(len(self._slots), np.int32)
+        self._place_of_slot[used] = np.arange(len(used))
+        return concatenate([self._packed[slot] for slot in used])
 
     def _draw_cpu(
         self,
@@ -104,9 +133,10 @@ class TruthRenderer:
         from worldfm_gym.worlds.raycast.cpu import render_packed
 
         if self._joined is None:
-            self._joined = concatenate(self._packed)
+            self._joined = self._join()
+        place = self._place_of_slot[self._slots.of_scene[scene]]
         return render_packed(
-            self._joined, scene, poses, lenses, width=cameras.width, height=cameras.height
+            self._joined, place, poses, lenses, width=cameras.width, height=cameras.height
         )
 
     def _draw_gpu(
@@ -121,9 +151,48 @@ class TruthRenderer:
         from worldfm_gym.worlds.raycast.gpu import DeviceScenes, render_scenes
 
         if self._joined is None:
-            self._joined = DeviceScenes.upload(concatenate(self._packed), self.device)
-        views = [torch.from_numpy(a).to(self.device) for a in (scene, poses, lenses)]
+            self._joined = DeviceScenes.upload(self._join(), self.device)
+        place = self._place_of_slot[self._slots.of_scene[scene]]
+        views = [torch.from_numpy(a).to(self.device) for a in (place, poses, lenses)]
         return render_scenes(self._joined, *views, width=cameras.width, height=cameras.height)
+
+
+def _with_scene(world: World, index: int) -> World:
+    """The world, if it can be drawn."""
+    if world.scene is None:
+        kind = world.source.get("kind", "unknown")
+        raise SourceError(
+            f"world {index} (source: {kind}) has no scene description, so there is no "
+            "truth to draw: use a procedural world, or the anchor renderer for this one"
+        )
+    return world
+
+
+def _key(world: World, poses: NDArray[np.float64]) -> tuple[int, bytes]:
+    """What tells a scene's picture apart: its world, and where its objects are."""
+    return id(world), poses[: len(world.objects)].tobytes()
+
+
+def _scene_now(world: World, poses: NDArray[np.float64]) -> Scene:
+    """The scene with objects at these poses [K, 4, 4]; without those whose pose is NaN."""
+    assert world.scene is not None
+    scene, there = world.scene, []
+    for pose, item in zip(poses, world.objects, strict=False):
+        if np.isnan(pose).any():
+            scene = without_object(scene, item.instance)
+        else:
+            there.append((item.instance, check_rigid(pose) @ invert_rigid(item.rest_pose)))
+    return moved_scene(scene, [i for i, _ in there], [motion for _, motion in there])
+
+
+def without_object(scene: Scene, instance: int) -> Scene:
+    """The scene without the primitives of one object."""
+    kept = scene.instance != instance
+    of_primitives = (
+        *("shape", "center", "rotation", "half_size", "material"),
+        *("color", "accent", "scale", "seed", "instance"),
+    )
+    return replace(scene, **{name: getattr(scene, name)[kept] for name in of_primitives})
 
 
 def moved_scene(

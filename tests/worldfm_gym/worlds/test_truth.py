@@ -13,7 +13,7 @@ from worldfm_gym.renderer import Renderer
 from worldfm_gym.worlds import World
 from worldfm_gym.worlds.raycast import render_scene
 from worldfm_gym.worlds.scene import Scene
-from worldfm_gym.worlds.truth import TruthRenderer
+from worldfm_gym.worlds.truth import TruthRenderer, without_object
 
 VIEWS = cameras(64, 48)
 
@@ -73,6 +73,51 @@ def test_poses_can_be_given_without_touching_the_world() -> None:
     at_rest = renderer.render(VIEWS, np.array([0, 0, 0, 0]))
     assert (held.instance[1] != at_rest.instance[1]).any()
     np.testing.assert_array_equal(held.rgb[2], at_rest.rgb[2])
+
+
+def test_scenes_of_one_world_are_packed_once_until_their_objects_differ() -> None:
+    world, other = world_of(furnished_room()), world_of(furnished_room())
+    renderer = TruthRenderer([world] * 6 + [other] * 3)
+    first = renderer.render(VIEWS, np.array([0, 5, 5, 0]))
+    assert len(renderer._packed) == 2
+    poses = np.tile([o.pose for o in world.objects], (9, 1, 1, 1))
+    instance, pose = shifted(world, "sofa", (0.0, 0.5, 0.0))
+    poses[5, instance - 1] = pose
+    apart = renderer.render(VIEWS, np.array([0, 5, 5, 0]), object_poses=poses)
+    assert len(renderer._packed) == 3
+    np.testing.assert_array_equal(apart.rgb[[0, 3]], first.rgb[[0, 3]])
+    assert (apart.rgb[1] != first.rgb[1]).any()
+    renderer.render(VIEWS, np.zeros(4, np.int64))
+    assert len(renderer._packed) == 2
+
+
+def test_a_replaced_world_is_drawn_as_by_a_new_renderer() -> None:
+    world, empty = world_of(furnished_room()), world_of(furnished_room())
+    empty = World(
+        empty.anchor, [], [], None, "none", np.eye(4), {}, without_object(furnished_room(), 1)
+    )
+    renderer, scene = TruthRenderer([world, world]), np.array([0, 1, 1, 0])
+    renderer.render(VIEWS, scene)
+    for at, new in ((1, empty), (0, empty), (1, world)):
+        renderer.replace_world(at, new)
+        expected = TruthRenderer(list(renderer.worlds)).render(VIEWS, scene)
+        np.testing.assert_array_equal(renderer.render(VIEWS, scene).rgb, expected.rgb)
+    with pytest.raises(SourceError, match="world 1"):
+        renderer.replace_world(1, world_of(None))
+    assert renderer.worlds[1] is world
+
+
+def test_an_object_that_is_not_there_is_not_drawn() -> None:
+    world = world_of(furnished_room())
+    poses = np.array([[o.pose for o in world.objects]])
+    poses[0, 0] = np.nan
+    renderer, scene = TruthRenderer([world]), np.zeros(len(VIEWS.c2w), np.int64)
+    absent = renderer.render(VIEWS, scene, object_poses=poses)
+    gone = world.objects[0].instance
+    assert (renderer.render(VIEWS, scene).instance == gone).any()
+    _, depth, instance = render_scene(without_object(furnished_room(), gone), VIEWS)
+    np.testing.assert_array_equal(absent.instance, instance)
+    np.testing.assert_array_equal(absent.depth, depth)
 
 
 def test_a_world_without_a_scene_is_named() -> None:
