@@ -17,17 +17,17 @@ SEED_REACH_CELLS = 8
 
 @dataclass(frozen=True, eq=False, slots=True)
 class DistanceField:
-    """Geodesic distances to one goal.
+    """Geodesic distances to one goal: a point, or the nearest of a set of cells.
 
     Attributes:
         values: Metres from cell centres to the goal, float32 [ny, nx]; infinite where a body misses
             fitting by over half a cell, or the goal can't be reached.
-        goal_xy: World position of the goal, float64 [2].
+        goal_xy: World position of the goal, float64 [2]; NaN where the goal is a set of cells.
         origin_xy: World xy of the corner of cell [0, 0], float64 [2].
         cell_m: Side of a cell in metres.
         extended: `values` carried two cells into what is too close to walls, so that a body in
             contact reads a smooth distance, float32 [ny, nx].
-        direct: Cells near the goal from which the way to it is straight, bool [ny, nx].
+        direct: Cells near a point from which the way to it is straight, bool [ny, nx].
     """
 
     values: NDArray[np.float32]
@@ -79,7 +79,45 @@ def distance_field(
         Sapiro, "O(N) implementation of the fast marching algorithm", 2006 (the buckets).
     """
     goal_cells = (goal_xy - origin_xy) / cell_m - 0.5
-    values = _solve(navigable, crossable, direct, goal_cells)
+    seeds = np.flatnonzero(direct)
+    y, x = np.divmod(seeds, direct.shape[1])
+    start = np.hypot(x - goal_cells[0], y - goal_cells[1])
+    values = _solve(navigable, crossable, seeds, start)
+    return _field(values, navigable, direct, goal_xy, origin_xy, cell_m)
+
+
+def distance_field_to_cells(
+    navigable: NDArray[np.bool_],
+    crossable: NDArray[np.bool_],
+    goal: NDArray[np.bool_],
+    *,
+    origin_xy: NDArray[np.float64],
+    cell_m: float,
+) -> DistanceField:
+    """`distance_field` to the nearest of some cells' centres.
+
+    Args:
+        navigable: See `distance_field`.
+        crossable: See `distance_field`.
+        goal: Navigable cells that are goals, bool [ny, nx].
+        origin_xy: See `distance_field`.
+        cell_m: See `distance_field`.
+    """
+    seeds = np.flatnonzero(goal & navigable)
+    values = _solve(navigable, crossable, seeds, np.zeros(len(seeds)))
+    nowhere = np.full(2, np.nan)
+    return _field(values, navigable, np.zeros_like(goal), nowhere, origin_xy, cell_m)
+
+
+def _field(
+    values: NDArray[np.float32],
+    navigable: NDArray[np.bool_],
+    direct: NDArray[np.bool_],
+    goal_xy: NDArray[np.float64],
+    origin_xy: NDArray[np.float64],
+    cell_m: float,
+) -> DistanceField:
+    """The field of distances in cells."""
     extended = _extend(values, navigable)
     return DistanceField(
         values * np.float32(cell_m),
@@ -105,11 +143,13 @@ def _edge_update(axis: float, diagonal: float) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def _solve(navigable: Any, crossable: Any, direct: Any, goal: Any) -> Any:
-    """Distances in cells, float32 [ny, nx], by a circular bucket queue."""
+def _solve(navigable: Any, crossable: Any, seeds: Any, start: Any) -> Any:
+    """Distances in cells, float32 [ny, nx], by a circular bucket queue.
+
+    `seeds` [M] are flat indices of cells that start with the distances `start` [M].
+    """
     ny, nx = navigable.shape
     cells, squares = navigable.ravel(), crossable.ravel()
-    seeds = direct.ravel()
     distance = np.full(ny * nx, np.inf)
     queued = np.full(ny * nx, -1, np.int32)  # bucket that holds the cell's live entry
     heads = np.full(_BUCKETS, -1, np.int64)
@@ -119,19 +159,13 @@ def _solve(navigable: Any, crossable: Any, direct: Any, goal: Any) -> Any:
     fresh = np.empty(9, np.int64)
     axis_step = np.array([1, nx, -1, -nx])
     square_step = np.array([0, -1, -1 - nx, -nx])  # between an axis step and the next
-    reach = SEED_REACH_CELLS + 1
-    seed_x0, seed_x1 = max(int(goal[0]) - reach, 0), min(int(goal[0]) + reach + 2, nx)
-    seed_y0, seed_y1 = max(int(goal[1]) - reach, 0), min(int(goal[1]) + reach + 2, ny)
-    seed_count = (seed_x1 - seed_x0) * (seed_y1 - seed_y0)
     seed, p = 0, 0
-    while seed < seed_count or waiting > 0:
+    while seed < len(seeds) or waiting > 0:
         count = 0
-        if seed < seed_count:
-            y, x = seed_y0 + seed // (seed_x1 - seed_x0), seed_x0 + seed % (seed_x1 - seed_x0)
+        if seed < len(seeds):
+            distance[seeds[seed]] = start[seed]
+            fresh[0], count = seeds[seed], 1
             seed += 1
-            if seeds[y * nx + x]:
-                distance[y * nx + x] = math.hypot(x - goal[0], y - goal[1])
-                fresh[0], count = y * nx + x, 1
         else:
             while heads[current & (_BUCKETS - 1)] < 0:
                 current += 1

@@ -18,7 +18,12 @@ from worldfm_gym.navigation.boxes import object_boxes
 from worldfm_gym.navigation.clearance import euclidean_clearance, refine_near_boxes, stamp_boxes
 from worldfm_gym.navigation.collision import discs_fit
 from worldfm_gym.navigation.floor import FLOOR_TOLERANCE_M, map_floor
-from worldfm_gym.navigation.geodesic import SEED_REACH_CELLS, DistanceField, distance_field
+from worldfm_gym.navigation.geodesic import (
+    SEED_REACH_CELLS,
+    DistanceField,
+    distance_field,
+    distance_field_to_cells,
+)
 from worldfm_gym.navigation.occupancy import OccupancyGrid, VoxelState
 from worldfm_gym.navigation.path import cells_in_sight, pull_tight, trace_path
 from worldfm_gym.navigation.regions import (
@@ -213,6 +218,27 @@ class NavMap:
         if len(self._fields) > _CACHED_FIELDS:
             self._fields.popitem(last=False)
         return field
+
+    def geodesic_field_to(self, goal: NDArray[np.bool_]) -> DistanceField:
+        """Walking distances to the nearest of some cells' centres, from everywhere.
+
+        Args:
+            goal: Cells of this map, bool [ny, nx]; those where no body fits do not count.
+
+        Raises:
+            NavigationError: If `goal` has another shape than the map.
+        """
+        if goal.shape != self.shape or goal.dtype != np.bool_:
+            raise NavigationError(
+                f"goal cells must be bool {self.shape}, got {goal.dtype} {goal.shape}"
+            )
+        return distance_field_to_cells(
+            self._walkable,
+            self._squares,
+            goal & self.navigable,
+            origin_xy=self.origin_xy,
+            cell_m=self.cell_m,
+        )
 
     def shortest_path(self, start_xy: ArrayLike, goal_xy: ArrayLike) -> NDArray[np.float64]:
         """A collision-free polyline from start to goal, world metres, float64 [P, 2].

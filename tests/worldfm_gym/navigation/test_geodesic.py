@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import binary_erosion
 
+from worldfm_gym.errors import NavigationError
 from worldfm_gym.navigation.geodesic import SEED_REACH_CELLS, DistanceField, distance_field
 from worldfm_gym.navigation.regions import crossable_squares, largest_region
 
@@ -172,3 +173,20 @@ def test_shape_follows_the_query() -> None:
     field = _solve(free, np.array([5.0, 5.0]))
     assert field.distance(np.full((2, 3, 2), 0.4)).shape == (2, 3)
     assert field.distance([0.4, 0.4]).shape == ()
+
+
+def test_the_way_to_several_cells_is_the_way_to_the_nearest(two_rooms):
+    goal = np.zeros(two_rooms.shape, np.bool_)
+    points = []
+    for xy in ((0.7, 0.6), (2.1, 3.1), (5.2, 1.4)):
+        ix, iy = ((np.array(xy) - two_rooms.origin_xy) / two_rooms.cell_m).astype(int)
+        goal[iy, ix] = True
+        points.append(two_rooms.origin_xy + (np.array([ix, iy]) + 0.5) * two_rooms.cell_m)
+    field = two_rooms.geodesic_field_to(goal)
+    starts = two_rooms.random_point(np.random.default_rng(0), count=100)
+    single = [two_rooms.geodesic_field(point).distance(starts) for point in points]
+    np.testing.assert_allclose(field.distance(starts), np.min(single, axis=0), atol=0.06)
+    np.testing.assert_allclose(field.distance(points), 0.0, atol=1e-6)
+    assert np.isinf(two_rooms.geodesic_field_to(np.zeros_like(goal)).distance(starts)).all()
+    with pytest.raises(NavigationError, match="goal cells"):
+        two_rooms.geodesic_field_to(goal[1:])
