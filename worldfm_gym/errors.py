@@ -49,6 +49,10 @@ class SimulatorError(WorldFMError, ValueError):
     """Worlds, agents, object motion or a state that a simulator was given don't fit together."""
 
 
+class EpisodeFormatError(WorldFMError, ValueError):
+    """An episode set can't be read: not one, damaged, or written by a newer version."""
+
+
 class ConfigError(WorldFMError, ValueError):
     """An option of an environment or of a command has a value that it can't work with."""
 

@@ -1,0 +1,81 @@
+"""Bundled suites: worlds that nobody trains on, and episodes that are what their files say."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+import worldfm_gym  # noqa: F401
+from worldfm_envs.episode_set import SUITES_FOLDER, EpisodeSet
+from worldfm_envs.suites import SUITES, BlankRenderer, difficulty_of, generate_episodes
+from worldfm_gym.errors import ConfigError
+from worldfm_gym.training.generator_config import TRAINING_SEEDS
+
+
+@pytest.mark.parametrize("name", SUITES)
+def test_worlds_are_never_used_in_training(name: str) -> None:
+    suite, recipe = EpisodeSet.load(name), SUITES[name]
+    assert len(suite) == len(recipe.seeds) * recipe.per_world
+    assert {e.seed for e in suite} == set(recipe.seeds)
+    if recipe.seeds != (None,):
+        assert min(e.seed for e in suite) >= TRAINING_SEEDS
+    assert (SUITES_FOLDER / f"{name}.json").stat().st_size < 300_000
+    assert len({str(e.options) for e in suite}) == len(suite)
+
+
+@pytest.mark.parametrize("name", SUITES)
+def test_the_recipe_draws_what_the_file_holds(name: str) -> None:
+    suite, recipe = EpisodeSet.load(name), SUITES[name]
+    drawn = generate_episodes(
+        name,
+        source=recipe.source,
+        seeds=recipe.seeds[:1],
+        per_world=2,
+        config=recipe.config,
+        description=recipe.description,
+    )
+    assert drawn.config == suite.config
+    for new, stored in zip(drawn, suite, strict=False):
+        assert (new.id, new.source, new.seed) == (stored.id, stored.source, stored.seed)
+        # Another machine may round the last digit of a distance the other way.
+        for option in ("start_xy", "start_yaw", "goal_xy"):
+            assert new.options[option] == pytest.approx(stored.options[option], abs=2e-4)
+        assert new.geodesic_distance_m == pytest.approx(stored.geodesic_distance_m, abs=2e-3)
+
+
+def test_distances_are_those_of_the_map_and_in_range() -> None:
+    suite = EpisodeSet.load("maze-val")
+    first = [e for e in suite if e.seed == suite[0].seed]
+    env = gym.make(
+        suite.env_id, world="maze", world_seed=suite[0].seed, renderer=BlankRenderer, **suite.config
+    )
+    for stored in first:
+        _, info = env.reset(options=dict(stored.options))
+        assert info["distance_to_goal"] == pytest.approx(stored.geodesic_distance_m, abs=2e-3)
+        straight = np.subtract(stored.options["goal_xy"], stored.options["start_xy"])
+        # An interpolated field is within a few percent of the true distance.
+        assert stored.geodesic_distance_m > 0.97 * np.linalg.norm(straight)
+        assert stored.difficulty == difficulty_of(stored.geodesic_distance_m)
+    assert all(1.0 <= e.geodesic_distance_m <= 30.0 for e in suite)
+    env.close()
+
+
+def test_the_seed_decides_what_is_drawn() -> None:
+    def draw(**changes):
+        return generate_episodes("x", source="maze", seeds=(3,), per_world=3, **changes)
+
+    assert draw(seed=5) == draw(seed=5)
+    assert draw(seed=5)[0].options != draw(seed=6)[0].options
+
+
+def test_a_camera_without_a_goal_has_a_start_pose() -> None:
+    drawn = generate_episodes(
+        "flights", "WorldFM/FreeCamera-v0", source="maze", seeds=(3,), per_world=2
+    )
+    assert np.shape(drawn[0].options["c2w"]) == (4, 4)
+    assert drawn[0].geodesic_distance_m is None
+    assert drawn[0].difficulty is None
+
+
+def test_refuses_an_empty_set() -> None:
+    with pytest.raises(ConfigError, match="one episode or more"):
+        generate_episodes("x", source="maze", seeds=(3,), per_world=0)
