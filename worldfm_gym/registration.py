@@ -7,14 +7,20 @@ import gymnasium
 MAX_EPISODE_STEPS = 500
 
 ENTRY_POINTS = {
-    "WorldFM/FreeCamera-v0": "worldfm_envs.free_camera:FreeCameraEnv",
-    "WorldFM/PointNav-v0": "worldfm_envs.point_nav:PointNavEnv",
+    "WorldFM/FreeCamera-v0": "worldfm_envs.free_camera:FreeCamera",
+    "WorldFM/PointNav-v0": "worldfm_envs.point_nav:PointNav",
 }
-"""Entry points by id; strings, so that the engine imports no environment."""
+"""By id, module and stem of the classes, ``…Env`` and ``…VectorEnv``; strings, so that the engine
+imports no environment."""
 
 
 def register_environments() -> None:
     """Register every id that is not registered yet."""
-    for env_id, entry_point in ENTRY_POINTS.items():
+    for env_id, stem in ENTRY_POINTS.items():
         if env_id not in gymnasium.registry:
-            gymnasium.register(env_id, entry_point=entry_point, max_episode_steps=MAX_EPISODE_STEPS)
+            gymnasium.register(
+                env_id,
+                entry_point=f"{stem}Env",
+                vector_entry_point=f"{stem}VectorEnv",
+                max_episode_steps=MAX_EPISODE_STEPS,
+            )

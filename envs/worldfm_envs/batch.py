@@ -1,13 +1,15 @@
 """EnvBatch: N environments that share a simulator; single and vector environments are faces of it.
 
-Each environment has its own worlds, its own generator and its own scenes, so that what happens in
-one never depends on the others: environment i of N goes through the very episodes of a single one.
+Each environment has its own generator and its own scenes, so that what happens in one never depends
+on the others: environment i of N goes through the very episodes of a single one. Worlds are never
+modified, so those of one source and seed are built once for all N.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 from gymnasium import spaces
@@ -15,7 +17,7 @@ from gymnasium.error import ResetNeeded
 
 from worldfm_envs.config import WorldConfig
 from worldfm_envs.task import Task
-from worldfm_envs.world_source import WorldSource
+from worldfm_envs.world_source import WorldCache, WorldSource
 from worldfm_gym.errors import ConfigError
 from worldfm_gym.simulator import Simulator
 from worldfm_gym.worlds.world import World
@@ -40,12 +42,14 @@ class EnvBatch:
         self.sensors = config.make_sensors()
         self.action_space = self.actions.space
         self.observation_space = spaces.Dict([(n, s.space) for n, s in self.sensors.items()])
+        shared: WorldCache = WeakValueDictionary()
         self._sources = [
             WorldSource(
                 config.world,
                 world_seed=config.world_seed,
                 new_world_every=config.new_world_every,
                 body=config.body,
+                cache=shared,
             )
             for _ in range(num_envs)
         ]

@@ -11,6 +11,7 @@ from worldfm_envs.base import WorldEnv
 from worldfm_envs.config import WorldConfig
 from worldfm_envs.free_camera_task import FreeCameraTask
 from worldfm_envs.sensors import Sensor
+from worldfm_envs.vector import WorldVectorEnv
 from worldfm_gym.simulator import Simulator
 
 
@@ -110,3 +111,9 @@ class FreeCameraEnv(WorldEnv[FreeCameraTask]):
     """  # noqa: E501
 
     Config = FreeCameraConfig
+
+
+class FreeCameraVectorEnv(WorldVectorEnv):
+    """N of `FreeCameraEnv`, stepped together."""
+
+    Env = FreeCameraEnv

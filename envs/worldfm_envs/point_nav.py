@@ -11,6 +11,7 @@ from worldfm_envs.base import WorldEnv
 from worldfm_envs.config import GroundConfig
 from worldfm_envs.point_nav_task import PointNavRules, PointNavTask
 from worldfm_envs.sensors import Sensor
+from worldfm_envs.vector import WorldVectorEnv
 from worldfm_gym.simulator import Simulator
 
 
@@ -148,3 +149,9 @@ class PointNavEnv(WorldEnv[PointNavTask]):
     """  # noqa: E501
 
     Config = PointNavConfig
+
+
+class PointNavVectorEnv(WorldVectorEnv):
+    """N of `PointNavEnv`, stepped together."""
+
+    Env = PointNavEnv

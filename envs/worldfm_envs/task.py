@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from worldfm_envs.actions import ActionModel
 from worldfm_envs.sensors.base import Sensor, SensorInput
+from worldfm_gym.camera import Camera
 from worldfm_gym.frame import Frame
 from worldfm_gym.simulator import Simulator
 
@@ -105,10 +106,30 @@ class Task(ABC):
         self.last_c2w[...] = self.simulator.c2w
         return self.score(self.actions.apply(self.simulator, checked))
 
-    def observe(self) -> dict[str, NDArray[Any]]:
-        """Draw one frame per agent and read every sensor: arrays [N, …] by name."""
-        frame = self.frame = to_numpy(self.simulator.render())
+    def observe(self, *, tensors: bool = False) -> dict[str, Any]:
+        """Draw one frame per agent and read every sensor: entries [N, …] by name.
+
+        Args:
+            tensors: Leave images where the renderer draws them; else everything comes in numpy.
+        """
+        frame = self.frame = self._drawn(None, tensors)
         return self.read(frame, np.arange(self.simulator.num_agents))
+
+    def observe_some(self, agents: NDArray[np.int64], *, tensors: bool = False) -> dict[str, Any]:
+        """What agents [M] observe now, entries [M, …] by name; `frame` stays as it is."""
+        return self.read(self._drawn(agents, tensors), agents)
+
+    def observe_again(self, agents: NDArray[np.int64], *, tensors: bool = False) -> dict[str, Any]:
+        """As `observe`, when nothing has changed since for any but these agents [M]."""
+        if self.frame is None:
+            return self.observe(tensors=tensors)
+        part = self._drawn(agents, tensors)
+        frame = self.frame = with_part(self.frame, part, agents)
+        return self.read(frame, np.arange(self.simulator.num_agents))
+
+    def _drawn(self, agents: NDArray[np.int64] | None, tensors: bool) -> Frame:
+        frame = self.simulator.render(agents)
+        return frame if tensors else to_numpy(frame)
 
     def read(self, frame: Frame, agents: NDArray[np.int64]) -> dict[str, Any]:
         """Readings of every sensor for agents [M] that see a frame of batch M."""
@@ -140,6 +161,31 @@ def to_numpy(frame: Frame) -> Frame:
         instance=frame.instance.cpu().numpy(),
         provenance=frame.provenance.cpu().numpy(),
         camera=frame.camera,
+    )
+
+
+def with_part(frame: Frame, part: Frame, agents: NDArray[np.int64]) -> Frame:
+    """A copy of a frame of batch N in which agents [M] see a frame of batch M."""
+
+    def replaced(whole: Any, some: Any) -> Any:
+        if isinstance(whole, np.ndarray):
+            whole = whole.copy()
+        else:
+            whole = whole.clone()
+        whole[agents] = some
+        return whole
+
+    return Frame(
+        rgb=replaced(frame.rgb, part.rgb),
+        depth=replaced(frame.depth, part.depth),
+        instance=replaced(frame.instance, part.instance),
+        provenance=replaced(frame.provenance, part.provenance),
+        camera=Camera.unchecked(
+            replaced(frame.camera.c2w, part.camera.c2w),
+            frame.camera.intrinsics,
+            width=frame.camera.width,
+            height=frame.camera.height,
+        ),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from os import PathLike
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -13,6 +14,10 @@ from worldfm_gym.worlds.world import World
 
 WorldLike = str | PathLike[str] | World | Callable[[int], World]
 """A source for `worldfm_gym.make_world`, a world, or a function of a seed that makes one."""
+
+
+WorldCache = WeakValueDictionary[tuple[int, int | None], World]
+"""Worlds in use by index of their source and seed: sources of one list build each only once."""
 
 
 class WorldSource:
@@ -29,6 +34,7 @@ class WorldSource:
         world_seed: int | None = 0,
         new_world_every: int = 0,
         body: AgentBody | None = None,
+        cache: WorldCache | None = None,
     ) -> None:
         """Check and keep the sources.
 
@@ -39,6 +45,7 @@ class WorldSource:
             new_world_every: After so many episodes, sources that take a seed get a new one and
                 make another world. 0 keeps the first worlds.
             body: The agent that walks; None takes the one that a world was made for.
+            cache: Shared by several of the same list and body, so that they share worlds.
         """
         several = isinstance(world, Sequence) and not isinstance(world, str)
         self._sources: list[WorldLike] = list(world) if several else [world]  # type: ignore[arg-type, list-item]
@@ -57,6 +64,7 @@ class WorldSource:
         self._world_seed = world_seed
         self._new_world_every = new_world_every
         self._body = body
+        self._cache: WorldCache = WeakValueDictionary() if cache is None else cache
         self._seeds: list[int] = []
         self._worlds: list[World] = []
         self._episodes = 0
@@ -98,8 +106,15 @@ class WorldSource:
         worlds = []
         for i, (source, seed) in enumerate(zip(self._sources, seeds, strict=True)):
             kept = bool(self._worlds) and (self._seeds[i] == seed or not takes_seed(source))
-            worlds.append(self._worlds[i] if kept else build(source, seed, self._body))
+            worlds.append(self._worlds[i] if kept else self._build(i, source, seed))
         self._worlds, self._seeds = worlds, seeds
+
+    def _build(self, index: int, source: WorldLike, seed: int) -> World:
+        key = (index, seed if takes_seed(source) else None)
+        world = self._cache.get(key)
+        if world is None:
+            world = self._cache[key] = build(source, seed, self._body)
+        return world
 
 
 def build(source: WorldLike, seed: int, body: AgentBody | None) -> World:

@@ -39,7 +39,7 @@ class Reference:
     generated: bool = False
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, weakref_slot=True)
 class World:
     """A persistent 3D world: anchor, references, objects, navigation map and where it came from.
 
