@@ -17,6 +17,7 @@ _SMALL, _IN_FRONT = np.float32(1e-6), np.float32(0.05)
 _SAME_SURFACE, _LEVELS = np.float32(0.03), np.float32(127.5)
 _FAR = np.float32(1e9)  # no point is farther
 _CLEARLY_NEARER, _LEAST_AROUND = np.float32(0.85), 4
+_SLOPE, _THREE = np.float32(-0.75), np.float32(3)  # of cubic interpolation, as torch has it
 
 
 def complete_depth(
@@ -197,21 +198,38 @@ def _weight_of(
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def _color_at(rgb: Any, u: Any, v: Any) -> Any:
-    """Bilinear color in [−1, 1] at pixel coordinates, the border repeated."""
+    """Color in [−1, 1] at pixel coordinates, cubic (Keys 1981), the border repeated."""
     height, width = rgb.shape[:2]
-    u = min(max(u - _HALF, _ZERO), np.float32(width - 1))
-    v = min(max(v - _HALF, _ZERO), np.float32(height - 1))
-    left, top = int(u), int(v)
-    right, bottom = min(left + 1, width - 1), min(top + 1, height - 1)
-    fu, fv = u - np.float32(left), v - np.float32(top)
-    a, b = (_ONE - fu) * (_ONE - fv), fu * (_ONE - fv)
-    c, d = (_ONE - fu) * fv, fu * fv
-    one, two, three, four = rgb[top, left], rgb[top, right], rgb[bottom, left], rgb[bottom, right]
-    red = a * one[0] + b * two[0] + c * three[0] + d * four[0]
-    green = a * one[1] + b * two[1] + c * three[1] + d * four[1]
-    blue = a * one[2] + b * two[2] + c * three[2] + d * four[2]
+    u, v = u - _HALF, v - _HALF
+    left, top = int(np.floor(u)), int(np.floor(v))
+    across, down = _cubic(u - np.float32(left)), _cubic(v - np.float32(top))
+    red = green = blue = _ZERO
+    for i in range(4):
+        row = min(max(top - 1 + i, 0), height - 1)
+        r = g = b = _ZERO
+        for j in range(4):
+            column = min(max(left - 1 + j, 0), width - 1)
+            share = across[j]
+            r += share * np.float32(rgb[row, column, 0])
+            g += share * np.float32(rgb[row, column, 1])
+            b += share * np.float32(rgb[row, column, 2])
+        red, green, blue = red + down[i] * r, green + down[i] * g, blue + down[i] * b
+    return _to_unit(red), _to_unit(green), _to_unit(blue)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _cubic(t: Any) -> Any:
+    """Weights of the four pixels around a place t of the way from the second to the third."""
+    s = _ONE - t
     return (
-        np.float32(red) / _LEVELS - _ONE,
-        np.float32(green) / _LEVELS - _ONE,
-        np.float32(blue) / _LEVELS - _ONE,
+        _SLOPE * t * s * s,
+        ((_SLOPE + _TWO) * t - (_SLOPE + _THREE)) * t * t + _ONE,
+        ((_SLOPE + _TWO) * s - (_SLOPE + _THREE)) * s * s + _ONE,
+        _SLOPE * s * t * t,
     )
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _to_unit(level: Any) -> Any:
+    """0…255 to [−1, 1]; interpolation may have gone beyond."""
+    return min(max(level / _LEVELS - _ONE, -_ONE), _ONE)

@@ -12,8 +12,10 @@ import numba
 import numpy as np
 
 from worldfm_gym.float_bits import bits_of, float_of
+from worldfm_gym.frame_model.network import SURE, UNSURE
 
 _ONE, _HALF, _EPS = np.float32(1), np.float32(0.5), np.float32(1e-6)
+_UNSURE, _PER_DOUBT = np.float32(UNSURE), np.float32(1 / (SURE - UNSURE))
 _GELU_CUBE = np.float32(0.044715)
 _GELU_SLOPE = np.float32(-1.5957691216057308 * 1.4426950408889634)  # of the exponent of 2
 _ROUNDER = np.float32(12582912.0)  # 1.5 · 2²³: adding it rounds to a whole number
@@ -122,15 +124,19 @@ def unshuffle_rows(image: Any, out: Any, offset: int) -> None:
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def finish_rows(change: Any, conditioning: Any, out: Any) -> None:
-    """Pixel-shuffle [H / 2, W / 2, 16] to [4, H, W], plus what it is a change of."""
+    """Pixel-shuffle [H / 2, W / 2, 16] to [4, H, W] and change what is known by it."""
     for y in range(out.shape[1]):
         line = change[y // 2]
-        confidence = conditioning[8, y]
+        covered, confidence = conditioning[4, y], conditioning[8, y]
         for channel in range(4):
             at = 4 * channel + 2 * (y % 2)
             start, to = conditioning[channel, y], out[channel, y]
             warped = conditioning[5 + min(channel, 2), y]
-            share = np.float32(0) if channel == 3 else _ONE
+            color = np.float32(0) if channel == 3 else _ONE
             for x in range(out.shape[2]):
-                begin = start[x] + share * confidence[x] * (warped[x] - start[x])
-                to[x] = begin + line[x // 2, at + x % 2]
+                trust = confidence[x]
+                sure = min(max((trust - _UNSURE) * _PER_DOUBT, np.float32(0)), _ONE)
+                kept = color * sure * (_ONE - covered[x])
+                share = color * trust + kept * (_ONE - trust)
+                begin = start[x] + share * (warped[x] - start[x])
+                to[x] = begin + (_ONE - kept) * line[x // 2, at + x % 2]

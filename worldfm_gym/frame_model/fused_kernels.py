@@ -10,7 +10,10 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
+from worldfm_gym.frame_model.network import SURE, UNSURE
+
 _EPS = tl.constexpr(1e-6)
+_UNSURE, _PER_DOUBT = tl.constexpr(UNSURE), tl.constexpr(1 / (SURE - UNSURE))
 _LOG2_E = tl.constexpr(1.4426950408889634)
 _SIZES = ["rows", "tokens", "ref_tokens", "height", "width", "references", "batch"]
 # Such sizes change with the batch, and no kernel should be compiled for each value.
@@ -113,9 +116,9 @@ def convolve_to_pixels(  # type: ignore[no-untyped-def]
     CHANNELS: tl.constexpr, STRIDE: tl.constexpr, GIVEN: tl.constexpr,
     ROWS: tl.constexpr, CHUNK: tl.constexpr,
 ):  # fmt: skip
-    """The last convolution, pixel-shuffled to [B, 4, 2 · height, 2 · width], plus what it changes.
+    """The last convolution, pixel-shuffled to [B, 4, 2 · height, 2 · width], changes what is known.
 
-    That is the warped references over the anchor, and the anchor's depth code.
+    See `FrameDiT._changed`.
     """
     first_row = tl.program_id(0) * ROWS
     change = _convolve(
@@ -134,11 +137,15 @@ def convolve_to_pixels(  # type: ignore[no-untyped-def]
     start = tl.load(given + channel[None, :] * area, mask=real, other=0.0)
     color = real & (channel < 3)[None, :]
     warped = tl.load(given + (5 + channel)[None, :] * area, mask=color, other=0.0)
-    confidence = tl.load(given + 8 * area, mask=color, other=0.0)
-    start += confidence * (warped - start)
+    trust = tl.load(given + 8 * area, mask=color, other=0.0)
+    covered = tl.load(given + 4 * area, mask=color, other=1.0)
+    sure = tl.minimum(tl.maximum((trust - _UNSURE) * _PER_DOUBT, 0.0), 1.0)
+    kept = sure * (1.0 - covered)
+    start += (trust + kept * (1.0 - trust)) * (warped - start)
     tl.store(
-        out + (b * 4)[:, None] * area + channel[None, :] * area + at, start + change, mask=real
-    )
+        out + (b * 4)[:, None] * area + channel[None, :] * area + at,
+        start + (1.0 - kept) * change, mask=real,
+    )  # fmt: skip
 
 
 @triton.jit(do_not_specialize=_SIZES)

@@ -24,6 +24,10 @@ from worldfm_gym.frame_model.conditioning import (
 )
 from worldfm_gym.frame_model.config import FrameModelConfig
 
+UNSURE, SURE = 0.1, 0.5
+"""Confidences of a warped color: up to the first the network may change it as it likes, from the
+second on not at all, unless the anchor covers the pixel."""
+
 _TIME_CHANNELS = 128
 
 
@@ -187,7 +191,7 @@ class FrameDiT(nn.Module):
         detail = F.pixel_shuffle(cells, self.config.patch // 2)
         features = F.gelu(self.head(torch.cat([features, detail], dim=1)), approximate="tanh")
         change = F.pixel_shuffle(self.to_pixels(features), 2)
-        return change.float() + self._starting_point(conditioning)
+        return self._changed(change.float(), conditioning.float())
 
     def _rotary(self, intrinsics: Tensor, images: Tensor) -> Rotary:
         """Rotary of the patches' central rays."""
@@ -196,12 +200,18 @@ class FrameDiT(nn.Module):
         return rotary_of_rays(rays.flatten(2).transpose(1, 2), self.config.head_dim)
 
     @staticmethod
-    def _starting_point(conditioning: Tensor) -> Tensor:
-        """What the output is a change of: the warped references over the anchor, [B, 4, H, W]."""
-        anchor, depth_code, _, warped, confidence = conditioning.float().split(
-            [3, 1, 1, 3, 1], dim=1
-        )
-        return torch.cat([anchor + confidence * (warped - anchor), depth_code], dim=1)
+    def _changed(change: Tensor, conditioning: Tensor) -> Tensor:
+        """What is known of the view, changed, [B, 4, H, W].
+
+        Known are the warped references over the anchor, and the completed depth's code. Colors that
+        a reference surely shows and the anchor does not stay as they are.
+        """
+        anchor, depth_code, covered, warped, confidence = conditioning.split([3, 1, 1, 3, 1], dim=1)
+        sure = ((confidence - UNSURE) / (SURE - UNSURE)).clamp(0, 1)
+        kept = sure * (1 - covered)
+        share = confidence + kept * (1 - confidence)
+        rgb = anchor + share * (warped - anchor) + (1 - kept) * change[:, :3]
+        return torch.cat([rgb, depth_code + change[:, 3:]], dim=1)
 
 
 def _cells(images: Tensor) -> Tensor:
