@@ -42,6 +42,7 @@ from worldfm_gym.training.losses import (
     matching_loss,
     reconstruction_loss,
 )
+from worldfm_gym.training.neighbors import disagreement
 from worldfm_gym.training.options import OptimizerOptions, TrainOptions
 from worldfm_gym.training.processes import Processes
 from worldfm_gym.training.stage import BatchSource, Moment
@@ -67,6 +68,9 @@ class MatchingOptions:
     energy: float = 0.0
     """Weight of the energy score of pixels that nothing shows; its draws cost a second forward
     pass."""
+    consistency: float = 0.0
+    """Weight of the squared difference between neighboring views in pixels that the anchor shows in
+    neither; needs `--generator.neighbors`."""
     fake_updates: int = 1
     """Updates of the fake score network for each of the student."""
     fake_learning_rate: float = 2.0
@@ -119,6 +123,10 @@ class DistillOptions(TrainOptions):
             raise ConfigError(
                 "distillation needs a teacher: give --init with what `worldfm-gym train control` "
                 "wrote"
+            )
+        if self.distill.consistency > 0 and not self.generator.neighbors:
+            raise ConfigError(
+                "consistency is learned from neighboring views: add --generator.neighbors"
             )
 
 
@@ -267,6 +275,10 @@ class DistillStage:
             figures["matching"] = matching.detach()
         if self._adversary is not None:
             loss = loss + self._adversary.loss(views, drawn, moment)
+        if parts.consistency > 0:
+            apart = disagreement(views, drawn)
+            loss = loss + parts.consistency * apart
+            figures["apart"] = apart.detach()
         if goal is not None:
             regression, _ = self._distance(views, drawn, goal, torch.ones_like(counted))
             # Only some batches have a goal; the weight is that of all.

@@ -23,11 +23,11 @@ from numpy.typing import NDArray
 from worldfm_gym.anchor.cloud import Anchor
 from worldfm_gym.anchor.pyramid import build_pyramid
 from worldfm_gym.anchor.raster import AnchorRaster
-from worldfm_gym.camera import Camera, rotation_exp
+from worldfm_gym.camera import Camera
 from worldfm_gym.errors import ConfigError
 from worldfm_gym.threads import num_threads
 from worldfm_gym.training.generator_config import TRAINING_SEEDS
-from worldfm_gym.training.views import plan_places, visible_points
+from worldfm_gym.training.views import neighboring, plan_places, visible_points
 from worldfm_gym.worlds.procedural import KINDS, build_scene
 from worldfm_gym.worlds.raycast import camera_arrays
 from worldfm_gym.worlds.raycast.cpu import render_packed
@@ -39,7 +39,6 @@ from worldfm_gym.worlds.world import Reference, World
 FIRST_SEED = TRAINING_SEEDS  # training draws its worlds from the seeds below
 REFERENCES, PLACE_VIEWS, SCENE_PLACES = 4, 4, 2
 COVERAGE = (0.30, 0.95)
-NEIGHBOR_STEP_M, NEIGHBOR_TURN_DEG = 0.10, 3.0
 
 _REFERENCE_SIDE_PX = 128
 _CANDIDATES = 48
@@ -280,13 +279,7 @@ def observed(
 
 def neighbors_of(cameras: Camera, rng: np.random.Generator) -> Camera:
     """Each camera moved by 10 cm and turned by 3° in random directions."""
-    count = len(cameras.c2w)
-    step, axis = rng.normal(size=(2, count, 3))
-    step *= NEIGHBOR_STEP_M / np.linalg.norm(step, axis=1, keepdims=True)
-    axis *= np.deg2rad(NEIGHBOR_TURN_DEG) / np.linalg.norm(axis, axis=1, keepdims=True)
-    c2w = cameras.c2w.copy()
-    c2w[:, :3, :3] = c2w[:, :3, :3] @ rotation_exp(axis)
-    c2w[:, :3, 3] += step
+    c2w = neighboring(cameras.c2w, rng)
     return Camera(c2w, cameras.intrinsics, cameras.width, cameras.height)
 
 

@@ -72,7 +72,10 @@ class SampleGenerator:
             self._drawn = self._draw
         shares = np.array(config.size_shares) / np.sum(config.size_shares)
         self._shares = shares
-        self._pools = [ScenePool(max(1, round(config.pool_worlds * share))) for share in shares]
+        self._pools = [
+            ScenePool(max(1, round(config.pool_worlds * share)), neighbors=config.neighbors)
+            for share in shares
+        ]
         self._due = float(config.pool_worlds)  # worlds that the pool is to take in
         self._rng = np.random.default_rng([seed, rank, 1 << 32])
         self._generator = torch.Generator(self._device).manual_seed(

@@ -9,6 +9,8 @@ from worldfm_gym.worlds.procedural import KINDS
 
 TRAINING_SEEDS = 1_000_000_000
 """Seeds of procedural worlds below this are for training, all others for evaluation."""
+MOST_OBSERVERS = 3
+"""Views of a place that its anchor comes from, at most."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +53,9 @@ class GeneratorConfig:
     reuse: float = 4.0
     """How often each place is drawn into a batch, on average, before newer ones replace it."""
 
+    neighbors: bool = False
+    """Whether targets come in pairs of neighboring views, a step and a small turn apart. All other
+    views of a place are then its references, and it is some of these that its anchor comes from."""
     held_out: bool = False
     """Worlds that training never draws, to score with."""
 
@@ -83,6 +88,13 @@ class GeneratorConfig:
             raise ConfigError(
                 f"{self.views} views give no {self.targets} targets and "
                 f"{len(self.reference_shares) - 1} references"
+            )
+        if self.neighbors and self.targets % 2:
+            raise ConfigError(f"neighboring targets come in pairs, got {self.targets} targets")
+        if self.neighbors and self.views < self.targets + MOST_OBSERVERS:
+            raise ConfigError(
+                f"neighbors need {MOST_OBSERVERS} views besides the {self.targets} targets, "
+                f"got {self.views} views"
             )
         if self.pool_worlds < len(self.sizes) or self.places < 1 or self.reuse <= 0:
             raise ConfigError(

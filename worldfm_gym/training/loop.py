@@ -259,6 +259,7 @@ class _Run:
             reference_shares=(0.0,) * min(2, len(config.reference_shares) - 1) + (1.0,),
             pool_worlds=len(config.kinds),
             masked_share=0.0,
+            neighbors=False,
             held_out=True,
         )
         return SampleGenerator(few, device=self.processes.device, seed=_HELD_OUT_SEED, workers=0)

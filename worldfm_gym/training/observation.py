@@ -19,10 +19,12 @@ from torch import Tensor
 
 from worldfm_gym.anchor.pyramid import DISC_PER_RADIUS
 from worldfm_gym.frame_model.conditioning import PosedImages
+from worldfm_gym.training.generator_config import MOST_OBSERVERS
 from worldfm_gym.training.scene_job import MAX_DISPLACEMENT_M
 from worldfm_gym.training.views import seen_by
 
-OBSERVERS, HOLES, WAVES = 3, 4, 4  # most observing views and holes; waves of the depth error
+OBSERVERS = MOST_OBSERVERS
+HOLES, WAVES = 4, 4  # most holes; waves of the depth error
 MAX_RADIUS_M = 0.08  # tolerance of coarse splats, which stand for more than they can be far off
 _OBSERVER_SHARES = (0.35, 0.4, 0.25)  # 1, 2, 3 observing views
 _HOLE_RADIUS_M = (0.08, 0.6)
@@ -57,14 +59,23 @@ class Observation:
         return mask.scatter_(1, own, torch.ones_like(own, dtype=torch.bool))
 
 
-def plan_observation(rng: np.random.Generator, truth: PosedImages) -> Observation:
-    """Choose observers, holes and depth errors of the places of `truth`, dimensions (P, V)."""
+def plan_observation(
+    rng: np.random.Generator, truth: PosedImages, *, first: int = 0
+) -> Observation:
+    """Choose observers, holes and depth errors of the places of `truth`, dimensions (P, V).
+
+    Observers are views from `first` on.
+    """
     places, views = truth.rgb.shape[:2]
     height, width = truth.depth_z.shape[-2:]
+
+    def upload(array: NDArray[Any], dtype: torch.dtype = torch.float32) -> Tensor:
+        return torch.from_numpy(array).to(dtype).to(truth.rgb.device, non_blocking=True)
+
     count = 1 + rng.choice(OBSERVERS, places, p=_OBSERVER_SHARES)
-    order = rng.permuted(np.tile(np.arange(views), (places, 1)), axis=1)[:, :OBSERVERS]
+    order = rng.permuted(np.tile(np.arange(first, views), (places, 1)), axis=1)[:, :OBSERVERS]
     order = np.where(np.arange(OBSERVERS) < count[:, None], order, order[:, :1])
-    first = order[:, 0]
+    foremost = upload(order[:, 0], torch.int64)
     pixel = rng.integers((0, 0), (height, width), (places, HOLES, 2))
     radius = _log_uniform(rng, _HOLE_RADIUS_M, (places, HOLES))
     radius *= rng.random((places, HOLES)) < rng.uniform(0.0, 0.8, (places, 1))
@@ -74,12 +85,9 @@ def plan_observation(rng: np.random.Generator, truth: PosedImages) -> Observatio
     phase = rng.uniform(0, 2 * np.pi, (places, WAVES, 1))
     size = rng.uniform(0, _MAX_DEPTH_ERROR, places) * (rng.random(places) >= _EXACT_SHARE)
 
-    def upload(array: NDArray[Any], dtype: torch.dtype = torch.float32) -> Tensor:
-        return torch.from_numpy(array).to(dtype).to(truth.rgb.device, non_blocking=True)
-
     row = torch.arange(places, device=truth.rgb.device)
-    eye = truth.c2w[row, upload(first, torch.int64), :3, 3]
-    center = _unprojected(truth, row, upload(first, torch.int64), upload(pixel, torch.int64))
+    eye = truth.c2w[row, foremost, :3, 3]
+    center = _unprojected(truth, row, foremost, upload(pixel, torch.int64))
     return Observation(
         observers=upload(order + np.arange(places)[:, None] * views, torch.int32).contiguous(),
         holes=torch.cat([center, upload(radius[..., None] ** 2)], dim=-1).contiguous(),

@@ -72,7 +72,8 @@ def draw_job(job: SceneJob, config: GeneratorConfig, device: torch.device) -> Pl
         drawn = [raster.render(cameras, np.zeros(places * views, np.int64))]
         observer = torch.zeros((places, views), dtype=torch.bool, device=device)
     else:
-        observation = plan_observation(rng, truth)
+        first = config.targets if config.neighbors else 0
+        observation = plan_observation(rng, truth, first=first)
         drawn = _draw_observed(raster, cameras, truth, observation)
         observer = observation.observer_mask(views)
 

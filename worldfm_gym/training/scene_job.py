@@ -62,7 +62,13 @@ def _try_job(config: GeneratorConfig, rng: np.random.Generator, index: int) -> S
     first = TRAINING_SEEDS if config.held_out else 0
     scene = build_scene(kind, seed=first + int(rng.integers(TRAINING_SEEDS)))
     c2w, intrinsics = plan_places(
-        scene, rng, places=config.places, views=config.views, width=width, height=height
+        scene,
+        rng,
+        places=config.places,
+        views=config.views,
+        pairs=config.targets // 2 if config.neighbors else 0,
+        width=width,
+        height=height,
     )
     spacing_m = float(np.exp(rng.uniform(*np.log(config.spacing_m))))
     anchor = anchor_from_scene(scene, spacing_m=spacing_m * (1.5 if kind in _HALLS else 1.0))

@@ -17,9 +17,10 @@ _ORDER_NOISE = 0.15
 class ScenePool:
     """A ring of worlds with one image size."""
 
-    def __init__(self, worlds: int) -> None:
-        """Keep at most so many worlds."""
+    def __init__(self, worlds: int, *, neighbors: bool = False) -> None:
+        """Keep at most so many worlds; targets are any views, or always the first ones."""
         self._capacity = worlds
+        self._neighbors = neighbors
         self._stored: PlaceImages | None = None
         self._added = 0
 
@@ -52,7 +53,12 @@ class ScenePool:
         place = order.flatten()[:groups, None]  # [G, 1]
         c2w = self._stored.c2w[place[:, 0]]  # [G, V, 4, 4]
         target, reference = _roles(
-            c2w, self._stored.observer[place[:, 0]], targets, references, generator
+            c2w,
+            self._stored.observer[place[:, 0]],
+            targets,
+            references,
+            generator,
+            fixed=self._neighbors,
         )
         salt = torch.randint(1 << 31, (groups,), generator=generator, device=device)
         stored = self._stored
@@ -77,12 +83,24 @@ def _posed(stored: PlaceImages, place: Tensor, view: Tensor) -> PosedImages:
 
 
 def _roles(
-    c2w: Tensor, observer: Tensor, targets: int, references: int, generator: torch.Generator
+    c2w: Tensor,
+    observer: Tensor,
+    targets: int,
+    references: int,
+    generator: torch.Generator,
+    *,
+    fixed: bool,
 ) -> tuple[Tensor, Tensor]:
-    """Views that become targets [G, T] and references [G, R], the most useful reference first."""
+    """Views that become targets [G, T] and references [G, R], the most useful reference first.
+
+    Targets are the first views if they are fixed.
+    """
     groups, views = observer.shape
-    priority = torch.rand((groups, views), generator=generator, device=c2w.device)
-    order = (priority + _OBSERVER_PRIORITY * observer).argsort(dim=1, descending=True)
+    if fixed:
+        order = torch.arange(views, device=c2w.device).roll(-targets).expand(groups, -1)
+    else:
+        priority = torch.rand((groups, views), generator=generator, device=c2w.device)
+        order = (priority + _OBSERVER_PRIORITY * observer).argsort(dim=1, descending=True)
     target, candidate = order[:, views - targets :], order[:, : views - targets]
     row = torch.arange(groups, device=c2w.device)[:, None]
     theirs, own = c2w[row, target][:, None], c2w[row, candidate][:, :, None]  # [G, 1, T], [G, C, 1]

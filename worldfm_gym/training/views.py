@@ -13,7 +13,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from worldfm_gym.camera import heading_c2w
+from worldfm_gym.camera import heading_c2w, rotation_exp
 from worldfm_gym.errors import SourceError
 from worldfm_gym.worlds.scene import Scene
 
@@ -32,6 +32,7 @@ _MAX_STEP_M = 1.5
 _FOV_X_DEG = (60.0, 100.0)
 _TRIES = 12
 DEPTH_TOLERANCE = 0.02
+NEIGHBOR_STEP_M, NEIGHBOR_TURN_DEG = 0.10, 3.0  # less than the clearance
 
 
 def plan_places(
@@ -40,6 +41,7 @@ def plan_places(
     *,
     places: int = 64,
     views: int = 8,
+    pairs: int = 0,
     width: int = 128,
     height: int = 128,
 ) -> tuple[FloatArray, FloatArray]:
@@ -54,6 +56,7 @@ def plan_places(
         rng: Source of randomness.
         places: Number of places P.
         views: Views V per place.
+        pairs: So many pairs of the first views are neighbors with one lens.
         width: Image width in pixels.
         height: Image height in pixels.
 
@@ -66,7 +69,22 @@ def plan_places(
     center, yaw, pitch = _plan_centers(scene, rng, places)
     # Rounded first, so that what was tested is what is drawn.
     c2w = _plan_views(scene, rng, center, yaw, pitch, views).astype(np.float32)
-    return c2w, _plan_lenses(rng, places, views, width, height)
+    lenses = _plan_lenses(rng, places, views, width, height)
+    if pairs:
+        c2w[:, 1 : 2 * pairs : 2] = neighboring(c2w[:, : 2 * pairs : 2], rng)
+        lenses[:, 1 : 2 * pairs : 2] = lenses[:, : 2 * pairs : 2]
+    return c2w, lenses
+
+
+def neighboring(c2w: NDArray[np.floating], rng: np.random.Generator) -> NDArray[np.floating]:
+    """Poses [*L, 4, 4] moved by 10 cm and turned by 3°, each in a random direction."""
+    step, axis = rng.normal(size=(2, *c2w.shape[:-2], 3))
+    step *= NEIGHBOR_STEP_M / np.linalg.norm(step, axis=-1, keepdims=True)
+    axis *= np.deg2rad(NEIGHBOR_TURN_DEG) / np.linalg.norm(axis, axis=-1, keepdims=True)
+    moved = c2w.copy()
+    moved[..., :3, :3] = c2w[..., :3, :3] @ rotation_exp(axis)
+    moved[..., :3, 3] += step
+    return moved
 
 
 def visible_points(

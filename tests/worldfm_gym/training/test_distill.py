@@ -33,7 +33,9 @@ from worldfm_gym.training.distill import (
     _takes_turn,
     train_distill,
 )
+from worldfm_gym.training.generator_config import GeneratorConfig
 from worldfm_gym.training.losses import LossOptions, energy_score, matching_loss
+from worldfm_gym.training.neighbors import disagreement
 from worldfm_gym.training.options import OptimizerOptions
 from worldfm_gym.training.stage import Moment
 
@@ -49,6 +51,7 @@ def stage(**changes: Any) -> DistillStage:
             optimizer=OptimizerOptions(learning_rate=2e-3, warmup_steps=1, betas=(0.5, 0.98)),
         ),
         loss=LossOptions(gradient=0),
+        generator=GeneratorConfig(neighbors=True),
         distill=replace(
             MatchingOptions(pairs=1, teacher_steps=4, adversarial=NO_ADVERSARY), **changes
         ),
@@ -210,6 +213,30 @@ def test_the_energy_score_ties_what_is_drawn_to_its_noise() -> None:
     figures = steps_of(trained, 20)
     assert figures[-1]["energy"] < figures[0]["energy"]
     assert "energy" not in steps_of(stage(), 1)[0]
+
+
+def test_what_neighbors_draw_of_one_wall_agrees_if_it_is_fixed_to_the_wall() -> None:
+    views = prepare(toy_source().batch(4))
+    random = torch.rand(views.truth.shape, generator=torch.Generator().manual_seed(0))
+    of_world, of_chance = (float(disagreement(views, x)) for x in (views.truth, random))
+    assert of_world < 1e-3 < 0.02 < of_chance
+    shown = (views.truth + views.covered * random).requires_grad_()
+    apart = disagreement(views, shown)
+    assert float(apart.detach()) == pytest.approx(
+        of_world, abs=1e-6
+    )  # the anchor's pixels don't count
+    apart.backward()
+    assert shown.grad is not None
+    assert (shown.grad * views.covered).abs().max() == 0 < shown.grad[1::2].abs().max()
+
+
+def test_consistency_draws_neighbors_together(tmp_path: Path) -> None:
+    alone = {"matching": 0.0, "regression": 0.0, "truth_told": 0.0, "truth_invented": 0.0}
+    figures = steps_of(stage(**alone, consistency=1.0), 20)
+    assert figures[-1]["apart"] < 0.5 * figures[0]["apart"]
+    options = toy_options(tmp_path, steps=1, init=tmp_path)
+    with pytest.raises(ConfigError, match="neighboring views"):
+        DistillOptions(**options, distill=MatchingOptions(consistency=1.0))
 
 
 def test_a_run_ends_with_a_student_and_can_go_on(

@@ -364,3 +364,22 @@ def test_impossible_options(change: dict[str, Any], message: str) -> None:
 def test_no_negative_number_of_workers() -> None:
     with pytest.raises(ConfigError, match="workers"):
         SampleGenerator(TOY, device="cpu", seed=0, workers=-1)
+
+
+def test_neighboring_targets_are_a_step_and_a_small_turn_apart() -> None:
+    config = replace(TOY, neighbors=True, complete_share=0.0, masked_share=0.0)
+    with SampleGenerator(config, device="cpu", seed=0, workers=0) as generator:
+        poses = generator.batch(3).target.c2w
+    one, other = poses[:, ::2], poses[:, 1::2]
+    step_m = (other - one)[..., :3, 3].norm(dim=-1)
+    torch.testing.assert_close(step_m, torch.full_like(step_m, 0.1), rtol=0, atol=1e-5)
+    turn = one[..., :3, :3].mT @ other[..., :3, :3]
+    cosine = (turn.diagonal(dim1=-2, dim2=-1).sum(-1) - 1) / 2
+    assert np.rad2deg(np.arccos(cosine)) == pytest.approx(3.0, abs=0.05)
+    observer = draw_job(make_job(config, seed=0, rank=0, index=0), config, CPU).observer
+    assert not observer[:, : config.targets].any()
+    assert observer.any(dim=1).all()
+    with pytest.raises(ConfigError, match="pairs"):
+        replace(config, targets=3)
+    with pytest.raises(ConfigError, match="views besides"):
+        replace(config, targets=4, views=6, reference_shares=(0.5, 0.5))
