@@ -113,23 +113,24 @@ class XLRenderer:
         uncovered = torch.as_tensor(images.index) < 0
         instance.masked_fill_(uncovered, 0)
         provenance.masked_fill_(uncovered, int(Provenance.GENERATED))
-        parts = (rgb, torch.as_tensor(images.depth), instance, provenance)
+        parts = [rgb, torch.as_tensor(images.depth), instance, provenance]
         if self._device.type == "cpu":
-            return Frame(*(part.numpy() for part in parts), cameras)
-        return Frame(*parts, cameras)
+            parts = [part.numpy() for part in parts]
+        return Frame(*parts, camera=cameras)
 
     def replace_world(self, scene: int, world: World) -> None:
         """Put another world in a scene; the other scenes keep what was computed for them."""
         _check_references(world)
         self._raster.replace_pyramid(scene, as_single_pixels(world.pyramid))
         self._worlds[scene] = world
-        held = {id(w) for w in self._worlds}
-        for known in (self._reference_tokens, self._salts):
-            for key in list(known):
-                if (key[0] if isinstance(key, tuple) else key) not in held:
-                    del known[key]  # type: ignore[attr-defined]
-        if id(world) not in self._salts:
-            self._salts[id(world)] = salts([world])[0]
+        held = {id(w): w for w in self._worlds}
+        self._reference_tokens = {
+            key: tokens for key, tokens in self._reference_tokens.items() if key[0] in held
+        }
+        self._salts = {
+            key: self._salts[key] if key in self._salts else salts([w])[0]
+            for key, w in held.items()
+        }
 
     def _draw(self, images: RasterImages, cameras: Camera, scene: NDArray[np.int64]) -> Tensor:
         """Colors uint8 [B, H, W, 3] of views whose anchor is rasterized."""

@@ -134,7 +134,7 @@ class TimeEmbedding(nn.Module):
         )
         angle = time.float()[:, None] * rates
         waves = torch.cat([angle.cos(), angle.sin()], dim=-1)
-        out: Tensor = self.mlp(waves.to(self.mlp[0].weight.dtype))
+        out: Tensor = self.mlp(waves.to(next(self.parameters()).dtype))
         return out
 
 
@@ -234,7 +234,8 @@ def wide_positions(side: int, width: int) -> Tensor:
         ],
         dim=-1,
     )  # [side, 3 · side, width]
-    return grid.unflatten(1, (3, side)).transpose(0, 1).reshape(3, side * side, width).float()
+    of_image = grid.view(side, 3, side, width).transpose(0, 1)
+    return of_image.reshape(3, side * side, width).float()
 
 
 def alphas_cumprod() -> Tensor:

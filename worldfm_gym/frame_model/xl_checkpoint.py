@@ -234,4 +234,5 @@ def _autoencoder_class() -> type[AutoencoderKL]:
         from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
     except ImportError:
         raise MissingExtraError("diffusers", "xl", "the autoencoder of WorldFM-XL") from None
-    return AutoencoderKL
+    found: type[AutoencoderKL] = AutoencoderKL
+    return found

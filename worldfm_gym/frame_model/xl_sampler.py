@@ -33,7 +33,7 @@ def encode_images(model: XLModel, rgb: Tensor) -> Tensor:
 def decode_latents(model: XLModel, latents: Tensor) -> Tensor:
     """Images uint8 [B, H, W, 3] of scaled latents [B, 4, H / 8, W / 8]."""
     vae = model.autoencoder
-    pixels = vae.decode(latents.to(vae.dtype) / vae.config.scaling_factor).sample
+    pixels: Tensor = vae.decode(latents.to(vae.dtype) / vae.config.scaling_factor).sample
     levels = (pixels.float().clamp(-1, 1) + 1) * 127.5
     return levels.round().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
 
@@ -57,7 +57,7 @@ def sample_latents(network: WorldFMXL, noise: Tensor, context: Tensor, *, steps:
 
 def _clean(network: WorldFMXL, z: Tensor, context: Tensor, time: int) -> Tensor:
     """The clean latent that the network sees in a noised one."""
-    v = network(z, context, torch.full((len(z),), time, device=z.device))
+    v: Tensor = network(z, context, torch.full((len(z),), time, device=z.device))
     image, spread = _image_and_spread(time)
     return image * z - spread * v
 
