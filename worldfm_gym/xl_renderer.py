@@ -113,10 +113,10 @@ class XLRenderer:
         uncovered = torch.as_tensor(images.index) < 0
         instance.masked_fill_(uncovered, 0)
         provenance.masked_fill_(uncovered, int(Provenance.GENERATED))
-        parts = [rgb, torch.as_tensor(images.depth), instance, provenance]
-        if self._device.type == "cpu":
-            parts = [part.numpy() for part in parts]
-        return Frame(*parts, camera=cameras)
+        parts = (rgb, torch.as_tensor(images.depth), instance, provenance)
+        on_cpu = self._device.type == "cpu"
+        rgb, depth_z, instance, provenance = (p.numpy() if on_cpu else p for p in parts)
+        return Frame(rgb, depth_z, instance, provenance, cameras)
 
     def replace_world(self, scene: int, world: World) -> None:
         """Put another world in a scene; the other scenes keep what was computed for them."""
