@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -115,8 +116,9 @@ class XLRenderer:
         provenance.masked_fill_(uncovered, int(Provenance.GENERATED))
         parts = (rgb, torch.as_tensor(images.depth), instance, provenance)
         on_cpu = self._device.type == "cpu"
-        rgb, depth_z, instance, provenance = (p.numpy() if on_cpu else p for p in parts)
-        return Frame(rgb, depth_z, instance, provenance, cameras)
+        pictures: list[Any] = [part.numpy() if on_cpu else part for part in parts]
+        color, depth_z, ids, known = pictures
+        return Frame(color, depth_z, ids, known, cameras)
 
     def replace_world(self, scene: int, world: World) -> None:
         """Put another world in a scene; the other scenes keep what was computed for them."""
