@@ -1,0 +1,309 @@
+"""Floor coverage: how much of the floor that can be reached agents have seen, batched.
+
+A cell of floor, 10 cm wide, is seen once its center is in the image of a camera, not too far away,
+and the straight line from the camera to it passes over everything in between. Walls and objects
+are taken as solid from the floor to their tops, and what is lower than a step hides nothing. That
+is geometry alone: it costs no image, and noise or a renderer's errors do not change it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numba import njit
+from numpy.typing import ArrayLike, NDArray
+
+from worldfm_gym.navigation import NavMap, VoxelState
+from worldfm_gym.navigation.boxes import rectangle_distance
+from worldfm_gym.navigation.regions import largest_region
+from worldfm_gym.simulator import Simulator
+
+MERGED_CELLS = 2
+"""Cells of the navigation map per coverage cell, along each axis."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FloorGrid:
+    """What coverage needs to know of one world.
+
+    Attributes:
+        floor_cells: Navigation cells of reachable free floor in each cell, uint8 [ny, nx].
+        background_top_m: Height up to which the background fills each cell, metres, 0 where it is
+            no obstacle, float32 [ny, nx].
+        boxes: Packed boxes of the objects where the world holds them, float64 [K, 21].
+        origin_xy: World xy of the corner of cell [0, 0], float64 [2].
+        cell_m: Side of a cell, metres.
+        floor_m2: Area of all reachable free floor.
+    """
+
+    floor_cells: NDArray[np.uint8]
+    background_top_m: NDArray[np.float32]
+    boxes: NDArray[np.float64]
+    origin_xy: NDArray[np.float64]
+    cell_m: float
+    floor_m2: float
+
+    @classmethod
+    def of(cls, nav: NavMap, *, camera_height_m: float) -> FloorGrid:
+        """Read the grid off a navigation map, for cameras at one height."""
+        free = nav.known_free & ~nav.occupied
+        reachable = np.zeros(free.size, np.bool_)
+        reachable[largest_region(free)] = True
+        voxels = nav.voxels
+        bottom_m = voxels.origin[2] + np.arange(len(voxels.states)) * voxels.cell_m
+        counted = (bottom_m < camera_height_m) & (bottom_m + voxels.cell_m > nav.body.step_height_m)
+        top_m = np.zeros(free.shape, np.float32)
+        for z in np.flatnonzero(counted):  # upward, so that the highest one stays
+            top_m[voxels.states[z] == VoxelState.OCCUPIED] = bottom_m[z] + voxels.cell_m
+        cells = _blocks(reachable.reshape(free.shape)).sum(axis=(1, 3), dtype=np.uint8)
+        return cls(
+            floor_cells=cells,
+            background_top_m=_blocks(top_m).max(axis=(1, 3)),
+            boxes=nav.boxes,
+            origin_xy=nav.origin_xy,
+            cell_m=MERGED_CELLS * nav.cell_m,
+            floor_m2=float(cells.sum()) * nav.cell_m**2,
+        )
+
+
+class FloorCoverage:
+    """What groups of agents have seen of the floor of their scenes.
+
+    Attributes:
+        seen_m2: Area that each group has seen, float64 [G].
+        floor_m2: Area that each group could see at best, float64 [G].
+    """
+
+    def __init__(
+        self,
+        simulator: Simulator,
+        *,
+        group: ArrayLike | None = None,
+        view_range_m: float = 5.0,
+    ) -> None:
+        """Set up empty maps; `begin` fills in the floor.
+
+        Args:
+            simulator: Of agents that walk.
+            group: Group of each agent [N], from 0: its agents share one map. None gives each its
+                own.
+            view_range_m: How far cameras see on the floor, metres.
+        """
+        count, config = simulator.num_agents, simulator.config
+        half_x = math.tan(0.5 * math.radians(config.fov_x_deg))
+        self._half_fov = half_x, half_x * config.height / config.width
+        self._simulator = simulator
+        self._group = np.arange(count) if group is None else np.asarray(group, np.int64)
+        self._view_range_m = view_range_m
+        groups = int(self._group.max()) + 1
+        self._grids: list[FloorGrid | None] = [None] * groups
+        self._scene = np.zeros(groups, np.int64)
+        self._stamped: list[Any] = [None] * groups
+        self._shape = np.zeros((groups, 2), np.int64)
+        self._origin_xy = np.zeros((groups, 2))
+        self._cell_m = np.ones(groups)
+        self._top_m = np.zeros((groups, 0), np.float32)
+        self._floor = np.zeros((groups, 0), np.uint8)
+        self._seen = np.zeros((groups, 0), np.bool_)
+        self.seen_m2 = np.zeros(groups)
+        self.floor_m2 = np.ones(groups)
+        self._known: WeakKeyDictionary[NavMap, FloorGrid] = WeakKeyDictionary()
+
+    @property
+    def fraction(self) -> NDArray[np.float64]:
+        """Share of the reachable floor that each group has seen, float64 [G], 0…1."""
+        return np.minimum(self.seen_m2 / self.floor_m2, 1.0)
+
+    def begin(self, group: int, scene: int) -> None:
+        """Forget what a group has seen; from now on it is in this scene."""
+        nav = self._simulator.worlds[scene].require_nav()
+        grid = self._known.get(nav)
+        if grid is None or grid.boxes is not nav.boxes:
+            height = self._simulator.config.camera_height_m
+            grid = self._known[nav] = FloorGrid.of(nav, camera_height_m=height)
+        size = grid.floor_cells.size
+        if size > self._seen.shape[1]:
+            grow = ((0, 0), (0, size - self._seen.shape[1]))
+            self._top_m = np.pad(self._top_m, grow)
+            self._floor, self._seen = np.pad(self._floor, grow), np.pad(self._seen, grow)
+        self._grids[group], self._scene[group] = grid, scene
+        self._shape[group] = grid.floor_cells.shape
+        self._origin_xy[group], self._cell_m[group] = grid.origin_xy, grid.cell_m
+        self._floor[group, :size] = grid.floor_cells.ravel()
+        self._seen[group] = False
+        self.seen_m2[group], self.floor_m2[group] = 0.0, max(grid.floor_m2, 1e-9)
+        self._stamped[group] = None
+
+    def look(self, agents: Sequence[int] | None = None) -> NDArray[np.float64]:
+        """Add what agents see from where they are now.
+
+        Args:
+            agents: Which of them look; None takes all.
+
+        Returns:
+            Area that each agent sees for the first time in its group, m², float64 [N]; agents of
+            lower number come first.
+        """
+        simulator = self._simulator
+        chosen = np.arange(len(self._group)) if agents is None else np.asarray(agents, np.int64)
+        for group in set(self._group[chosen].tolist()):
+            self._stamp(group)
+        new_m2 = np.zeros(len(self._group))
+        _look(
+            chosen,
+            simulator.c2w,
+            self._group,
+            *self._half_fov,
+            self._view_range_m,
+            self._shape,
+            self._origin_xy,
+            self._cell_m,
+            self._top_m,
+            self._floor,
+            self._seen,
+            new_m2,
+        )
+        np.add.at(self.seen_m2, self._group, new_m2)
+        return new_m2
+
+    def seen(self, group: int) -> NDArray[np.bool_]:
+        """Cells that a group has seen, bool [ny, nx]; a view of the live map."""
+        ny, nx = self._shape[group]
+        return self._seen[group, : ny * nx].reshape(ny, nx)
+
+    def floor(self, group: int) -> NDArray[np.bool_]:
+        """Cells that hold reachable free floor, bool [ny, nx]."""
+        grid = self._grids[group]
+        assert grid is not None, "begin() comes first"
+        return grid.floor_cells > 0
+
+    def centers_xy(self, group: int) -> NDArray[np.float64]:
+        """World xy of the cells' centers, metres, float64 [ny, nx, 2]."""
+        ny, nx = self._shape[group]
+        y, x = np.mgrid[:ny, :nx]
+        cells = np.stack([x, y], axis=-1) + 0.5
+        return np.asarray(self._origin_xy[group] + cells * self._cell_m[group])
+
+    def _stamp(self, group: int) -> None:
+        """Let the objects of a group's scene hide floor where they are now."""
+        grid, scene = self._grids[group], int(self._scene[group])
+        assert grid is not None, "begin() comes first"
+        boxes = self._simulator.objects.boxes[scene]
+        boxes = grid.boxes if boxes is None else boxes
+        if self._stamped[group] is boxes:
+            return
+        self._stamped[group] = boxes
+        nav = self._simulator.worlds[scene].require_nav()
+        size = grid.floor_cells.size
+        top_m = self._top_m[group, :size].reshape(grid.floor_cells.shape)
+        top_m[...] = grid.background_top_m
+        height = self._simulator.config.camera_height_m
+        _stamp_tops(top_m, boxes, grid.origin_xy, grid.cell_m, nav.body.step_height_m, height)
+
+
+def _blocks(cells: NDArray[Any]) -> NDArray[Any]:
+    """Cells [ny, nx] as blocks of merged ones [⌈ny/2⌉, 2, ⌈nx/2⌉, 2], padded with zeros."""
+    k = MERGED_CELLS
+    ny, nx = (-(-n // k) for n in cells.shape)
+    padded = np.zeros((ny * k, nx * k), cells.dtype)
+    padded[: cells.shape[0], : cells.shape[1]] = cells
+    return padded.reshape(ny, k, nx, k)
+
+
+@njit(cache=True, nogil=True)
+def _stamp_tops(
+    top_m: Any, boxes: Any, origin_xy: Any, cell_m: float, low_m: float, high_m: float
+) -> None:
+    """Raise cells under boxes that reach above `low_m` and start below `high_m`."""
+    ny, nx = top_m.shape
+    for k in range(len(boxes)):
+        top = boxes[k, 20]
+        if top <= low_m or boxes[k, 19] >= high_m:
+            continue
+        reach = math.hypot(boxes[k, 17], boxes[k, 18]) + cell_m
+        x0 = max(int((boxes[k, 0] - reach - origin_xy[0]) / cell_m), 0)
+        y0 = max(int((boxes[k, 1] - reach - origin_xy[1]) / cell_m), 0)
+        x1 = min(int((boxes[k, 0] + reach - origin_xy[0]) / cell_m) + 1, nx)
+        y1 = min(int((boxes[k, 1] + reach - origin_xy[1]) / cell_m) + 1, ny)
+        for y in range(y0, y1):
+            for x in range(x0, x1):
+                wx, wy = origin_xy[0] + (x + 0.5) * cell_m, origin_xy[1] + (y + 0.5) * cell_m
+                if rectangle_distance(boxes, k, wx, wy) <= 0.0:
+                    top_m[y, x] = max(top_m[y, x], top)
+
+
+@njit(cache=True, nogil=True)
+def _look(
+    agents: Any,
+    c2w: Any,
+    group: Any,
+    half_x: float,
+    half_y: float,
+    range_m: float,
+    shape: Any,
+    origin_xy: Any,
+    cell_m: Any,
+    top_m: Any,
+    floor: Any,
+    seen: Any,
+    new_m2: Any,
+) -> None:
+    """Mark cells that agents see and add up their areas [N]; `half_*` are tangents of half fovs."""
+    for i in agents:
+        g, pose, side = group[i], c2w[i], cell_m[group[i]]
+        ny, nx = shape[g, 0], shape[g, 1]
+        px, py, pz = pose[0, 3], pose[1, 3], pose[2, 3]
+        u, v = (px - origin_xy[g, 0]) / side, (py - origin_xy[g, 1]) / side
+        if not (0.0 <= u < nx and 0.0 <= v < ny):
+            continue
+        reach = range_m / side
+        cell_m2 = (side / MERGED_CELLS) ** 2
+        for y in range(max(int(v - reach), 0), min(int(v + reach) + 2, ny)):
+            for x in range(max(int(u - reach), 0), min(int(u + reach) + 2, nx)):
+                k = y * nx + x
+                if seen[g, k] or floor[g, k] == 0:
+                    continue
+                dx, dy = (x + 0.5 - u) * side, (y + 0.5 - v) * side
+                if dx * dx + dy * dy > range_m * range_m:
+                    continue
+                right = pose[0, 0] * dx + pose[1, 0] * dy - pose[2, 0] * pz
+                down = pose[0, 1] * dx + pose[1, 1] * dy - pose[2, 1] * pz
+                ahead = pose[0, 2] * dx + pose[1, 2] * dy - pose[2, 2] * pz
+                if not (
+                    ahead > 0.0 and abs(right) <= half_x * ahead and abs(down) <= half_y * ahead
+                ):
+                    continue
+                if _passes_over(top_m[g], nx, u, v, pz, x, y):
+                    seen[g, k] = True
+                    new_m2[i] += floor[g, k] * cell_m2
+
+
+@njit(cache=True, nogil=True)
+def _passes_over(top_m: Any, nx: int, u: float, v: float, pz: float, x1: int, y1: int) -> bool:
+    """Whether the line from (u, v) at height pz down to a cell's center clears what is between.
+
+    The cell that the camera is in and the cell that it looks at hide nothing.
+    """
+    x, y = int(u), int(v)
+    du, dv = x1 + 0.5 - u, y1 + 0.5 - v
+    step_x, step_y = (1 if du > 0.0 else -1), (1 if dv > 0.0 else -1)
+    across_x = abs(1.0 / du) if du != 0.0 else math.inf
+    across_y = abs(1.0 / dv) if dv != 0.0 else math.inf
+    until_x = ((x + 1 - u) if du > 0.0 else (u - x)) * across_x if du != 0.0 else math.inf
+    until_y = ((y + 1 - v) if dv > 0.0 else (v - y)) * across_y if dv != 0.0 else math.inf
+    first = True
+    for _ in range(abs(x1 - x) + abs(y1 - y)):
+        leaves = min(until_x, until_y)
+        if not first and top_m[y * nx + x] > pz * (1.0 - leaves):
+            return False
+        first = False
+        if until_x <= until_y:
+            x, until_x = x + step_x, until_x + across_x
+        else:
+            y, until_y = y + step_y, until_y + across_y
+    return True
