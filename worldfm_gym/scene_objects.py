@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,6 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from worldfm_gym.camera import check_rigid
 from worldfm_gym.errors import SimulatorError
 from worldfm_gym.navigation import object_boxes
+from worldfm_gym.navigation.boxes import BOX_COLUMNS
+from worldfm_gym.shared_slots import SharedSlots
 from worldfm_gym.worlds.world import World
 
 ObjectMotion = (
@@ -17,7 +19,13 @@ ObjectMotion = (
 )
 """How the objects of a scene move: ``(scene, time_s) -> poses [K, 4, 4]`` in the order of the
 world's `objects`, or per object ``{instance: time_s -> pose [4, 4]}``. Called once a step; it must
-depend on its arguments alone, so that a restored state continues as it would have."""
+depend on its arguments alone, so that a restored state continues as it would have.
+`worldfm_gym.object_motion` has functions to put in."""
+
+PARKED_BELOW_M = -50.0
+"""An object whose world holds it below this height is not there until someone places it."""
+
+_NOWHERE_M = 1e9  # absent boxes are so far away that nothing meets them
 
 
 class SceneObjects:
@@ -25,23 +33,64 @@ class SceneObjects:
 
     Attributes:
         poses: Object-to-world transforms, identity in padding, float64 [S, K, 4, 4].
+        present: Whether an object is there: drawn and in the way, bool [S, K]; False in padding.
         sizes: Full side lengths of the boxes, metres, float64 [S, K, 3].
         instances: Instance ids, 0 in padding, int64 [S, K].
-        boxes: Per scene the packed boxes to collide with, or None while all objects are where
-            their world holds them.
+        boxes: Packed boxes to collide with, float64 [S, K, 21]; those of scene s are in row
+            ``box_row[s]``.
+        box_row: Scenes of one world whose objects are where it holds them share a row, int64 [S].
+        moving: Scenes whose objects move by themselves, bool [S].
+        pushable: Objects that walking agents push, bool [S, K].
+        carried: Objects that agents carry along as their bodies, bool [S, K].
+        version: Changes whenever `box_row` or `moving` does.
     """
 
     def __init__(self, worlds: Sequence[World]) -> None:
         self._worlds = list(worlds)
-        self._motions: list[ObjectMotion | None] = [None] * len(self._worlds)
-        self.boxes: list[NDArray[np.float64] | None] = [None] * len(self._worlds)
-        self._allocate()
-        for scene in range(len(self._worlds)):
-            self._read(scene)
+        self._slots = SharedSlots([id(world) for world in self._worlds])
+        self._motions: dict[int, ObjectMotion] = {}
+        self.version = 0
+        self.moving = np.zeros(len(self._worlds), np.bool_)
+        self._still = np.ones(len(self._worlds), np.bool_)
+        self._allocate(max(len(world.objects) for world in self._worlds))
+        for first in self._slots.first_scenes():
+            self._read(first)
+        for name in self._ARRAYS:  # scenes of one world start alike
+            array = getattr(self, name)
+            array[:] = array[np.array(self._slots.first_scenes())[self._slots.of_scene]]
+        self._share_rows()
+
+    _ARRAYS = (
+        *("poses", "_world_poses", "present", "_world_present"),
+        *("sizes", "instances", "boxes", "pushable", "carried"),
+    )
+
+    @property
+    def drawn_poses(self) -> NDArray[np.float64]:
+        """`poses` as renderers take them: NaN where an object is not there."""
+        if not self._absent:
+            return self.poses
+        return np.where((self.present | (self.instances == 0))[..., None, None], self.poses, np.nan)
+
+    def index_of(self, scene: int, instance: int) -> int:
+        """Place of an object in its world's list.
+
+        Raises:
+            KeyError: If the scene's world has no object with that instance id.
+        """
+        world = self._worlds[scene]
+        return world.objects.index(world.object(instance))
 
     def reset(self, scene: int) -> None:
-        """Put objects where their world holds them, and then where their motion has them at 0 s."""
+        """Put objects where their world holds them, and then where their motion has them at 0 s.
+
+        Those that the world holds are there again, carried ones stay with whom they follow.
+        """
+        carried, kept = self.carried[scene], self.poses[scene].copy()
         self._read(scene)
+        self.poses[scene, carried] = kept[carried]
+        self.present[scene] |= carried
+        self.pack_boxes([scene])
         self.advance(scene, 0.0)
 
     def set_pose(self, scene: int, instance: int, pose: ArrayLike) -> None:
@@ -51,35 +100,74 @@ class SceneObjects:
             KeyError: If the scene's world has no object with that instance id.
             CameraError: If the pose is not rigid.
         """
-        world = self._worlds[scene]
-        self.poses[scene, world.objects.index(world.object(instance))] = check_rigid(pose)
-        self.pack_boxes(scene)
+        self.poses[scene, self.index_of(scene, instance)] = check_rigid(pose)
+        self.pack_boxes([scene])
+
+    def set_present(self, scene: int, instance: int, present: bool) -> None:
+        """Let an object be there or not.
+
+        Raises:
+            KeyError: If the scene's world has no object with that instance id.
+        """
+        self.present[scene, self.index_of(scene, instance)] = present
+        self.pack_boxes([scene])
+
+    def set_pushable(self, scene: int, instances: Iterable[int]) -> None:
+        """Let walking agents push these objects of a scene, and no others.
+
+        Raises:
+            KeyError: If the scene's world has no object with such an instance id.
+        """
+        chosen = [self.index_of(scene, instance) for instance in instances]
+        self.pushable[scene] = False
+        self.pushable[scene, chosen] = True
+        self.version += 1
+        self.pack_boxes([scene])
+
+    def carry(self, scene: int, k: int, carried: bool) -> None:
+        """Let an agent carry object k of a scene along as its body, or no longer."""
+        self.carried[scene, k] = self.present[scene, k] = carried
+        self.pack_boxes([scene])
 
     def set_motion(self, scene: int, motion: ObjectMotion | None, time_s: float) -> None:
         """Let objects move by themselves from now on; None leaves them where they are."""
         if isinstance(motion, Mapping):
             for instance in motion:
                 self._worlds[scene].object(instance)
-        self._motions[scene] = motion
+        if motion is None:
+            if self._motions.pop(scene, None) is None:
+                return
+        else:
+            self._motions[scene] = motion
+        self.moving[scene] = motion is not None
+        self.version += 1
+        self.pack_boxes([scene])
         self.advance(scene, time_s)
 
     def replace_world(self, scene: int, world: World) -> None:
         """Take the objects of another world and forget the scene's motion."""
-        before = self.poses
         self._worlds[scene] = world
-        self._motions[scene] = None
-        self._allocate()
-        for other, held in enumerate(self._worlds):
-            self._read(other)
-            if other != scene:
-                self.poses[other, : len(held.objects)] = before[other, : len(held.objects)]
-                self.pack_boxes(other)
+        self._slots.replace(scene, id(world))
+        self._motions.pop(scene, None)
+        self.moving[scene] = False
+        most = max(len(held.objects) for held in self._worlds)
+        if most != self.poses.shape[1]:
+            before = {name: getattr(self, name) for name in self._ARRAYS}
+            self._allocate(most)
+            for name, array in before.items():
+                getattr(self, name)[:, : array.shape[1]] = array[:, :most]
+        self.pushable[scene] = self.carried[scene] = False
+        self._read(scene)
+        self._still[scene] = True
+        self._share_rows()
 
     def advance_all(self, time_s: NDArray[np.float64]) -> None:
         """Move what moves by itself to where it is at each scene's time [S]."""
-        for scene, motion in enumerate(self._motions):
-            if motion is not None:
-                self.advance(scene, float(time_s[scene]))
+        if not self._motions:
+            return
+        for scene in self._motions:
+            self._move(scene, float(time_s[scene]))
+        self.pack_boxes(list(self._motions))
 
     def advance(self, scene: int, time_s: float) -> None:
         """Move one scene's objects to where their motion has them at a time.
@@ -87,10 +175,36 @@ class SceneObjects:
         Raises:
             SimulatorError: If the motion gives poses of the wrong shape, NaN or infinity.
         """
-        motion = self._motions[scene]
-        if motion is None:
-            return
-        objects = self._worlds[scene].objects
+        if scene in self._motions:
+            self._move(scene, time_s)
+            self.pack_boxes([scene])
+
+    def pack_boxes(self, scenes: Sequence[int] | NDArray[np.int64]) -> None:
+        """Collide with objects of these scenes where they are now."""
+        at = np.asarray(scenes, np.int64)
+        self._pack(at)
+        still = (
+            (self.poses[at] == self._world_poses[at]).all(axis=(1, 2, 3))
+            & (self.present[at] == self._world_present[at]).all(axis=1)
+            & ~self.pushable[at].any(axis=1)
+            & ~self.carried[at].any(axis=1)
+            & ~self.moving[at]
+        )
+        if (still != self._still[at]).any():
+            self._still[at] = still
+            self._share_rows()
+
+    def take_from_boxes(self, scenes: NDArray[np.int64]) -> None:
+        """Move objects that were pushed to where their boxes are now."""
+        boxes = self.boxes[scenes]
+        for axis in range(2):
+            pushed = self.pushable[scenes] & self.present[scenes]
+            now = self.poses[scenes, :, axis, 3]
+            self.poses[scenes, :, axis, 3] = np.where(pushed, boxes[..., axis], now)
+
+    def _move(self, scene: int, time_s: float) -> None:
+        """Poses of a scene that moves by itself at a time."""
+        motion, objects = self._motions[scene], self._worlds[scene].objects
         if isinstance(motion, Mapping):
             for k, item in enumerate(objects):
                 if item.instance in motion:
@@ -107,30 +221,57 @@ class SceneObjects:
             raise SimulatorError(
                 f"object motion of scene {scene} gave NaN or infinite poses at {time_s:.3f} s"
             )
-        self.pack_boxes(scene)
 
-    def pack_boxes(self, scene: int) -> None:
-        """Collide with objects where they are now."""
-        count = len(self._worlds[scene].objects)
-        poses = self.poses[scene, :count]
-        if np.array_equal(poses, self._world_poses[scene, :count]):
-            self.boxes[scene] = None
-        else:
-            self.boxes[scene] = object_boxes(poses, self.sizes[scene, :count])
+    def _pack(self, at: NDArray[np.int64]) -> None:
+        """Boxes of these scenes."""
+        shape = (len(at), self.poses.shape[1])
+        if not shape[1]:
+            return
+        boxes = object_boxes(self.poses[at].reshape(-1, 4, 4), self.sizes[at].reshape(-1, 3))
+        boxes = boxes.reshape(*shape, BOX_COLUMNS)
+        boxes[~self.present[at], :3] = _NOWHERE_M
+        carried = self.carried[at]
+        if carried.any():  # bodies are round
+            boxes[carried, 17] = -0.5 * self.sizes[at][carried][:, :2].max(axis=1)
+            boxes[carried, 18] = 0.0
+        self.boxes[at] = boxes
+        there = self.present | (self.instances == 0)
+        self._absent = not there.all()
 
-    def _allocate(self) -> None:
+    def _share_rows(self) -> None:
+        """Scenes of one world whose objects are all where it holds them collide with one row."""
+        scenes = np.arange(len(self._worlds))
+        first = np.full(len(self._slots), len(scenes))
+        np.minimum.at(first, self._slots.of_scene[self._still], scenes[self._still])
+        self.box_row = np.where(self._still, first[self._slots.of_scene], scenes)
+        self.version += 1
+
+    def _allocate(self, most: int) -> None:
         """Empty arrays for the largest world."""
-        shape = (len(self._worlds), max(len(world.objects) for world in self._worlds))
+        shape = (len(self._worlds), most)
         self.poses = np.tile(np.eye(4), (*shape, 1, 1))
         self._world_poses = self.poses.copy()
         self.sizes = np.zeros((*shape, 3))
         self.instances = np.zeros(shape, np.int64)
+        self.present, self._world_present, self.pushable, self.carried = (
+            np.zeros(shape, np.bool_) for _ in range(4)
+        )
+        self.boxes = np.zeros((*shape, BOX_COLUMNS))
+        self.boxes[..., :3] = _NOWHERE_M
+        self._absent = False
 
     def _read(self, scene: int) -> None:
         """Take the objects of a scene from its world."""
-        for k, item in enumerate(self._worlds[scene].objects):
-            self._world_poses[scene, k] = item.pose
-            self.sizes[scene, k] = item.size
-            self.instances[scene, k] = item.instance
+        objects = self._worlds[scene].objects
+        count = len(objects)
+        self._world_poses[scene] = np.eye(4)
+        self.sizes[scene], self.instances[scene] = 0.0, 0
+        if count:
+            self._world_poses[scene, :count] = [item.pose for item in objects]
+            self.sizes[scene, :count] = [item.size for item in objects]
+            self.instances[scene, :count] = [item.instance for item in objects]
         self.poses[scene] = self._world_poses[scene]
-        self.boxes[scene] = None
+        self._world_present[scene] = self.instances[scene] > 0
+        self._world_present[scene] &= self.poses[scene, :, 2, 3] > PARKED_BELOW_M
+        self.present[scene] = self._world_present[scene]
+        self._pack(np.array([scene]))

@@ -6,7 +6,7 @@ rewards, no episodes. A single environment is a simulator of one agent; there is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -17,7 +17,7 @@ from worldfm_gym.camera import Camera, check_rigid, heading_c2w, intrinsics_from
 from worldfm_gym.errors import SimulatorError
 from worldfm_gym.frame import Frame
 from worldfm_gym.motion import heading_of, per_agent, turn_free, turn_level
-from worldfm_gym.navigation import move_discs, move_spheres
+from worldfm_gym.navigation import Crowd, move_discs, move_spheres
 from worldfm_gym.renderer import Renderer, WorldReplacing, make_renderer
 from worldfm_gym.scene_objects import ObjectMotion, SceneObjects
 from worldfm_gym.worlds.world import World
@@ -61,6 +61,7 @@ class SimulatorState:
         collided: Whether the last step met something, bool [N].
         step_count: Steps since an agent was placed, int64 [N].
         object_poses: Object-to-world transforms, float64 [S, K, 4, 4].
+        object_present: Whether each object is there, bool [S, K].
         time_s: Simulated time of each scene, float64 [S].
     """
 
@@ -69,11 +70,29 @@ class SimulatorState:
     collided: NDArray[np.bool_]
     step_count: NDArray[np.int64]
     object_poses: NDArray[np.float64]
+    object_present: NDArray[np.bool_]
     time_s: NDArray[np.float64]
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The arrays by name."""
         return {f.name: getattr(self, f.name) for f in fields(self)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Agents of one navigation map, moved by one kernel call.
+
+    Attributes:
+        scene: One of their scenes.
+        agents: The agents, scene by scene.
+        crowd: What is in their way.
+        pushing: Scenes in which they can push objects, None if there is none.
+    """
+
+    scene: int
+    agents: NDArray[np.int64] | slice
+    crowd: Crowd
+    pushing: NDArray[np.int64] | None
 
 
 class Simulator:
@@ -142,7 +161,8 @@ class Simulator:
         size = {"width": self.config.width, "height": self.config.height}
         intrinsics = intrinsics_from_fov(self.config.fov_x_deg, **size)
         self._intrinsics = Camera(self.c2w, intrinsics, **size).intrinsics
-        self._group_agents()
+        self._bodies = np.full(count, -1)  # object that each agent carries along
+        self._grouped = -1
 
     @property
     def num_agents(self) -> int:
@@ -158,6 +178,11 @@ class Simulator:
     def object_poses(self) -> NDArray[np.float64]:
         """Object-to-world transforms, float64 [S, K, 4, 4]."""
         return self.objects.poses
+
+    @property
+    def object_present(self) -> NDArray[np.bool_]:
+        """Whether each object is there: drawn and in the way, bool [S, K]."""
+        return self.objects.present
 
     @property
     def position_xy(self) -> NDArray[np.float64]:
@@ -185,11 +210,14 @@ class Simulator:
         if scene is not None:
             moved = np.broadcast_to(np.asarray(scene, np.int64), chosen.shape)
             self._check_scenes(moved)
-            self.scene[chosen] = moved
-            self._group_agents()
+            if (self.scene[chosen] != moved).any():
+                self._leave(chosen[self.scene[chosen] != moved])
+                self.scene[chosen] = moved
+                self._grouped = -1
         self.c2w[chosen] = check_rigid(c2w)
         self.collided[chosen] = False
         self.step_count[chosen] = 0
+        self._carry_bodies(chosen)
 
     def place_ground(
         self,
@@ -226,7 +254,8 @@ class Simulator:
             NavigationError: If an agent is in a world that can't be walked; nothing moved.
         """
         count = len(self.scene)
-        navs = [self.worlds[scene].require_nav() for scene, _ in self._groups]
+        for group in self._groups():
+            self.worlds[group.scene].require_nav()
         self._advance(self.config.step_s)
         delta = turn_level(
             self.c2w,
@@ -235,16 +264,19 @@ class Simulator:
             per_agent(yaw_delta, count),
             per_agent(pitch_delta, count),
         )
-        for nav, (scene, agents) in zip(navs, self._groups, strict=True):
+        for group in self._groups():
             xy, collided = move_discs(
-                nav,
-                self.c2w[agents, :2, 3],
-                delta[agents],
+                self.worlds[group.scene].require_nav(),
+                self.c2w[group.agents, :2, 3],
+                delta[group.agents],
                 slide=self.config.sliding,
-                boxes=self.objects.boxes[scene],
+                boxes=group.crowd,
             )
-            self.c2w[agents, :2, 3] = xy
-            self.collided[agents] = collided
+            self.c2w[group.agents, :2, 3] = xy
+            self.collided[group.agents] = collided
+            if group.pushing is not None:
+                self.objects.take_from_boxes(group.pushing)
+        self._carry_bodies(slice(None))
 
     def move_free(self, twist: ArrayLike, dt: float) -> None:
         """One step of every free camera along a body-frame velocity.
@@ -259,21 +291,22 @@ class Simulator:
         count = len(self.scene)
         self._advance(dt)
         delta = turn_free(self.c2w, per_agent(twist, count, (6,)) * dt)
-        for scene, agents in self._groups:
-            nav = self.worlds[scene].nav
+        for group in self._groups():
+            nav = self.worlds[group.scene].nav
             if nav is None:
-                self.c2w[agents, :3, 3] += delta[agents]
+                self.c2w[group.agents, :3, 3] += delta[group.agents]
                 continue
             position, collided = move_spheres(
                 nav,
-                self.c2w[agents, :3, 3],
-                delta[agents],
+                self.c2w[group.agents, :3, 3],
+                delta[group.agents],
                 radius_m=self.config.free_radius_m,
                 slide=self.config.sliding,
-                boxes=self.objects.boxes[scene],
+                boxes=group.crowd,
             )
-            self.c2w[agents, :3, 3] = position
-            self.collided[agents] = collided
+            self.c2w[group.agents, :3, 3] = position
+            self.collided[group.agents] = collided
+        self._carry_bodies(slice(None))
 
     def render(self, agents: ArrayLike | None = None) -> Frame:
         """Draw what agents see now, in one renderer call.
@@ -291,7 +324,9 @@ class Simulator:
             width=self.config.width,
             height=self.config.height,
         )
-        return self.renderer.render(cameras, self.scene[chosen], object_poses=self.objects.poses)
+        return self.renderer.render(
+            cameras, self.scene[chosen], object_poses=self.objects.drawn_poses
+        )
 
     def set_object_pose(self, scene: int, instance: int, pose: ArrayLike) -> None:
         """Move one object of one scene; the world itself stays as it is.
@@ -301,6 +336,55 @@ class Simulator:
             CameraError: If the pose is not rigid.
         """
         self.objects.set_pose(scene, instance, pose)
+
+    def set_object_present(self, scene: int, instance: int, present: bool) -> None:
+        """Let one object of one scene be there or not: drawn and in the way, or neither.
+
+        Raises:
+            KeyError: If the scene's world has no object with that instance id.
+        """
+        self.objects.set_present(scene, instance, present)
+
+    def set_pushable(self, scene: int, instances: Iterable[int]) -> None:
+        """Let ground agents push these objects of a scene, and no others.
+
+        A pushed object gives way along the contact's normal, without turning, as far as floor,
+        other objects and other agents leave room; the agent follows and counts as `collided`.
+
+        Raises:
+            KeyError: If the scene's world has no object with such an instance id.
+        """
+        self.objects.set_pushable(scene, instances)
+
+    def attach_body(self, agent: int, instance: int | None) -> None:
+        """Let an object follow an agent's position on the floor and heading, as its body.
+
+        It is drawn, and other agents of the scene collide with it as with a disc, agents with
+        lower numbers moving first. It stays at the height at which it stands on the floor, and is
+        gone when the agent gets another body (or None) or goes to another scene.
+
+        Args:
+            agent: The agent.
+            instance: Id of an object of the agent's scene, None for no body.
+
+        Raises:
+            KeyError: If the world of the agent's scene has no object with that instance id.
+            SimulatorError: If the object is another agent's body.
+        """
+        scene = int(self.scene[agent])
+        k = -1 if instance is None else self.objects.index_of(scene, instance)
+        taken = (self.scene == scene) & (self._bodies == k)
+        taken[agent] = False
+        if k >= 0 and taken.any():
+            raise SimulatorError(
+                f"object {instance} is the body of agent {int(np.argmax(taken))} already"
+            )
+        self._leave(np.array([agent]))
+        self._bodies[agent] = k
+        self._grouped = -1
+        if k >= 0:
+            self.objects.carry(scene, k, True)
+            self._carry_bodies(np.array([agent]))
 
     def set_object_motion(self, scene: int, motion: ObjectMotion | None) -> None:
         """Let the objects of a scene move by themselves from now on; None leaves them still."""
@@ -335,9 +419,8 @@ class Simulator:
         self._check_scenes(np.asarray(state.scene))
         for name, array in state.arrays().items():
             getattr(self, name)[...] = array
-        self._group_agents()
-        for scene in range(self.num_scenes):
-            self.objects.pack_boxes(scene)
+        self._grouped = -1
+        self.objects.pack_boxes(np.arange(self.num_scenes))
 
     def set_world(self, scene: int, world: World) -> None:
         """Replace the world of a scene in place and put its agents at the world's start pose.
@@ -358,9 +441,11 @@ class Simulator:
         except Exception:
             self.worlds[scene] = before
             raise
+        inhabitants = np.flatnonzero(self.scene == scene)
+        self._bodies[inhabitants] = -1
         self.objects.replace_world(scene, world)
         self.time_s[scene] = 0.0
-        inhabitants = np.flatnonzero(self.scene == scene)
+        self._grouped = -1
         if len(inhabitants):
             self.place(inhabitants, world.start_c2w)
 
@@ -369,14 +454,71 @@ class Simulator:
         self.time_s += dt
         self.objects.advance_all(self.time_s)
 
-    def _group_agents(self) -> None:
-        """Agents by scene, as slices where they are neighbors: a slice needs no copy."""
-        self._groups: list[tuple[int, NDArray[np.int64] | slice]] = []
-        for scene in np.unique(self.scene):
-            agents = np.flatnonzero(self.scene == scene)
-            first, last = int(agents[0]), int(agents[-1]) + 1
-            together = last - first == len(agents)
-            self._groups.append((int(scene), slice(first, last) if together else agents))
+    def _groups(self) -> list[_Group]:
+        """Agents by navigation map; within a group, scene by scene in the order of agents."""
+        if self._grouped == self.objects.version:
+            return self._made_groups
+        objects = self.objects
+        row = objects.box_row[self.scene]
+        pushing = objects.pushable.any(axis=1)
+        maps: dict[int, int] = {}
+        scenes, of_agent = np.unique(self.scene, return_inverse=True)
+        for scene in scenes:
+            nav = self.worlds[scene].nav
+            maps.setdefault(-1 - int(scene) if nav is None else id(nav), len(maps))
+        number = np.array(
+            [
+                maps[-1 - int(scene) if nav is None else id(nav)]
+                for scene, nav in ((scene, self.worlds[scene].nav) for scene in scenes)
+            ]
+        )[of_agent]
+        self._made_groups = []
+        for group in range(len(maps)):
+            agents = np.flatnonzero(number == group)
+            agents = agents[np.argsort(row[agents], kind="stable")]
+            pushed = np.unique(self.scene[agents][pushing[self.scene[agents]]])
+            crowd = Crowd(
+                boxes=objects.boxes,
+                row=row[agents],
+                own=self._bodies[agents],
+                moving=objects.moving,
+                pushable=objects.pushable,
+            )
+            first, together = int(agents[0]), (np.diff(agents) == 1).all()
+            self._made_groups.append(
+                _Group(
+                    scene=int(self.scene[first]),
+                    agents=slice(first, first + len(agents)) if together else agents,
+                    crowd=crowd,
+                    pushing=pushed if len(pushed) else None,
+                )
+            )
+        self._grouped = objects.version
+        return self._made_groups
+
+    def _leave(self, agents: NDArray[np.int64]) -> None:
+        """Agents leave their bodies, which are gone then."""
+        for agent in agents[self._bodies[agents] >= 0]:
+            self.objects.carry(int(self.scene[agent]), int(self._bodies[agent]), False)
+            self._bodies[agent] = -1
+            self._grouped = -1
+
+    def _carry_bodies(self, agents: NDArray[np.int64] | slice) -> None:
+        """Move bodies to where their agents are."""
+        k = self._bodies[agents]
+        if (k < 0).all():
+            return
+        with_body = np.arange(len(self.scene))[agents][k >= 0]
+        k, scene = k[k >= 0], self.scene[with_body]
+        poses = np.tile(np.eye(4), (len(k), 1, 1))
+        yaw = heading_of(self.c2w[with_body])[0]
+        poses[:, 0, 0] = poses[:, 1, 1] = np.cos(yaw)
+        poses[:, 1, 0] = np.sin(yaw)
+        poses[:, 0, 1] = -poses[:, 1, 0]
+        poses[:, :2, 3] = self.c2w[with_body, :2, 3]
+        poses[:, 2, 3] = 0.5 * self.objects.sizes[scene, k, 2]
+        self.objects.poses[scene, k] = poses
+        self.objects.pack_boxes(np.unique(scene))
 
     def _checked_agents(self, agents: ArrayLike) -> NDArray[np.int64]:
         chosen = np.asarray(agents)

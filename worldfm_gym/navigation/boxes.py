@@ -10,7 +10,7 @@ column meaning
 3–5    half sizes along the box axes, metres
 6–14   box-to-world rotation, row-major
 15–16  (cos, sin) of the floor rectangle's first axis
-17–18  half sizes of the floor rectangle, metres
+17–18  half sizes of the floor rectangle, metres; of a disc minus its radius, and 0
 19–20  lowest and highest z, metres
 ====== ==================================================================
 """
@@ -92,8 +92,10 @@ def _pack(poses: Any, sizes: Any) -> Any:
 
 @njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def rectangle_distance(boxes: Any, k: int, x: float, y: float) -> Any:
-    """Signed distance of (x, y) to floor rectangle k."""
+    """Signed distance of (x, y) to floor rectangle or disc k."""
     dx, dy = x - boxes[k, 0], y - boxes[k, 1]
+    if boxes[k, 17] < 0.0:
+        return math.sqrt(dx * dx + dy * dy) + boxes[k, 17]
     cos, sin = boxes[k, 15], boxes[k, 16]
     return _outside(
         abs(cos * dx + sin * dy) - boxes[k, 17], abs(cos * dy - sin * dx) - boxes[k, 18]
@@ -112,6 +114,11 @@ def _outside(a: float, b: float) -> Any:
 def rectangle_gradient(boxes: Any, k: int, x: float, y: float) -> Any:
     """Gradient (x, y, 0) of `rectangle_distance`."""
     dx, dy = x - boxes[k, 0], y - boxes[k, 1]
+    if boxes[k, 17] < 0.0:
+        norm = math.sqrt(dx * dx + dy * dy)
+        if norm > 0.0:
+            return dx / norm, dy / norm, 0.0
+        return 1.0, 0.0, 0.0
     cos, sin = boxes[k, 15], boxes[k, 16]
     along, across = cos * dx + sin * dy, cos * dy - sin * dx
     a, b = abs(along) - boxes[k, 17], abs(across) - boxes[k, 18]

@@ -82,7 +82,7 @@ def _field_gradient(field: Any, origin: Any, per_metre: float, p: Any) -> Any:
 
 
 @njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
-def _box_value(boxes: Any, k: int, planar: bool, p: Any) -> Any:
+def box_value(boxes: Any, k: int, planar: bool, p: Any) -> Any:
     """Signed distance of p to one box, or to its floor rectangle."""
     if planar:
         return rectangle_distance(boxes, k, p[0], p[1])
@@ -90,20 +90,21 @@ def _box_value(boxes: Any, k: int, planar: bool, p: Any) -> Any:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _box_gradient(boxes: Any, k: int, planar: bool, p: Any) -> Any:
-    """Gradient (x, y, z) of `_box_value`."""
+def box_slope(boxes: Any, k: int, planar: bool, p: Any) -> Any:
+    """Gradient (x, y, z) of `box_value`."""
     if planar:
         return rectangle_gradient(boxes, k, p[0], p[1])
     return box_gradient(boxes, k, p[0], p[1], p[2])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def bounding_balls(boxes: Any, planar: bool, contact: float, z_low: float, z_high: float) -> Any:
+def write_balls(
+    boxes: Any, planar: bool, contact: float, z_low: float, z_high: float, balls: Any
+) -> None:
     """Columns (x, y, z, radius) of balls that hold a body's centre wherever it touches a box.
 
     Planar balls have no z; boxes outside the z range get a radius that nothing can reach.
     """
-    balls = np.empty((4, len(boxes)))
     for k in range(len(boxes)):
         balls[0, k], balls[1, k], balls[2, k] = boxes[k, 0], boxes[k, 1], boxes[k, 2]
         if planar:
@@ -114,6 +115,13 @@ def bounding_balls(boxes: Any, planar: bool, contact: float, z_low: float, z_hig
         else:
             diagonal_sq = boxes[k, 3] ** 2 + boxes[k, 4] ** 2 + boxes[k, 5] ** 2
             balls[3, k] = contact + math.sqrt(diagonal_sq)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def bounding_balls(boxes: Any, planar: bool, contact: float, z_low: float, z_high: float) -> Any:
+    """The balls of `write_balls`, in an array of their own, float64 [4, K]."""
+    balls = np.empty((4, len(boxes)))
+    write_balls(boxes, planar, contact, z_low, z_high, balls)
     return balls
 
 
@@ -156,7 +164,7 @@ def free_margin(
     """Metres that a body may move from p in any direction without touching anything."""
     margin = _STATIC_SAFETY * (sample_field(field, origin, per_metre, p) - contact)
     for n in range(near_count):
-        margin = min(margin, _box_value(boxes, near[n], planar, p) - contact)
+        margin = min(margin, box_value(boxes, near[n], planar, p) - contact)
     return margin
 
 
@@ -181,9 +189,9 @@ def _worst_overlap(
         if min(contact, before) - value > depth:
             worst, depth = _STATIC, min(contact, before) - value
     for n in range(near_count):
-        value = _box_value(boxes, near[n], planar, q)
+        value = box_value(boxes, near[n], planar, q)
         if value < contact:
-            before = _box_value(boxes, near[n], planar, p)
+            before = box_value(boxes, near[n], planar, p)
             if min(contact, before) - value > depth:
                 worst, depth = near[n], min(contact, before) - value
     return worst, depth
@@ -216,7 +224,7 @@ def _slide_step(
         if obstacle == _STATIC:
             gx, gy, gz = _field_gradient(field, origin, per_metre, (x, y, z))
         else:
-            gx, gy, gz = _box_gradient(boxes, obstacle, planar, (x, y, z))
+            gx, gy, gz = box_slope(boxes, obstacle, planar, (x, y, z))
         slope_sq = gx * gx + gy * gy + gz * gz
         if slope_sq < 1e-6:
             break
