@@ -40,7 +40,7 @@ class DistanceField:
     def distance(self, xy: ArrayLike) -> NDArray[np.float64]:
         """Metres to walk from world points [..., 2], float64 [...]; infinite if unreachable."""
         points = np.asarray(xy, dtype=np.float64)
-        flat = _lookup(
+        flat = read_distances(
             self.extended, self.direct, self.goal_xy, self.origin_xy, self.cell_m,
             np.ascontiguousarray(points.reshape(-1, 2)),
         )  # fmt: skip
@@ -245,7 +245,7 @@ def _extend(values: Any, navigable: Any) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def _lookup(
+def read_distances(
     extended: Any, direct: Any, goal: Any, origin_xy: Any, cell_m: float, points: Any
 ) -> Any:
     """Distance at points [P, 2]: straight near the goal, bilinear elsewhere."""
