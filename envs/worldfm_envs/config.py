@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from worldfm_envs.actions import ActionModel, ContinuousVelocity, DiscreteSteps
+from worldfm_envs.depth_noise import DepthNoise
+from worldfm_envs.rgb_noise import RgbNoise
 from worldfm_envs.sensors import Sensor, make_sensors
 from worldfm_envs.sensors.images import DepthType
 from worldfm_envs.task import Task
@@ -50,6 +52,10 @@ class WorldConfig(ABC):
         depth_dtype: ``"uint8"``, which is what image policies take, or ``"float32"`` for metres.
         max_depth_m: Depth is clipped here.
         num_objects: Rows of `object_poses`.
+        rgb_noise: Noise of the `rgb` observation: None, ``"gaussian"``, ``"speckle"``,
+            ``"salt_and_pepper"``, or a `worldfm_envs.rgb_noise.RgbNoise` of your own strength.
+        depth_noise: Noise of the `depth` observation: None, ``"redwood"``, ``"kinect"``, or a
+            `worldfm_envs.depth_noise.DepthNoise`.
     """
 
     OBSERVATIONS: ClassVar[tuple[str, ...]]
@@ -76,6 +82,8 @@ class WorldConfig(ABC):
     depth_dtype: DepthType = "uint8"
     max_depth_m: float = 10.0
     num_objects: int = 8
+    rgb_noise: str | RgbNoise | None = None
+    depth_noise: str | DepthNoise | None = None
 
     def __post_init__(self) -> None:
         if self.depth_dtype not in ("uint8", "float32"):

@@ -5,26 +5,45 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from worldfm_envs.depth_noise import make_depth_noise
+from worldfm_envs.rgb_noise import make_rgb_noise
 from worldfm_envs.sensors.base import Sensor
-from worldfm_envs.sensors.goals import PointGoalSensor
+from worldfm_envs.sensors.goals import ImageGoalSensor, ObjectGoalSensor, PointGoalSensor
 from worldfm_envs.sensors.images import DepthSensor, ProvenanceSensor, RgbSensor
+from worldfm_envs.sensors.labels import InstanceSensor, SemanticSensor
 from worldfm_envs.sensors.objects import ObjectPoseSensor
-from worldfm_envs.sensors.state import CollisionSensor, PoseSensor
+from worldfm_envs.sensors.state import (
+    CollisionSensor,
+    CompassSensor,
+    GpsSensor,
+    PoseSensor,
+    VelocitySensor,
+)
 from worldfm_gym.errors import ConfigError
 
 if TYPE_CHECKING:
     from worldfm_envs.config import WorldConfig
 
 SENSORS: dict[str, Callable[[WorldConfig], Sensor]] = {
-    "rgb": lambda config: RgbSensor(width=config.width, height=config.height),
+    "rgb": lambda config: RgbSensor(
+        width=config.width, height=config.height, noise=make_rgb_noise(config.rgb_noise)
+    ),
     "depth": lambda config: DepthSensor(
         width=config.width,
         height=config.height,
         max_depth_m=config.max_depth_m,
         dtype=config.depth_dtype,
+        noise=make_depth_noise(config.depth_noise),
     ),
+    "instance": lambda config: InstanceSensor(width=config.width, height=config.height),
+    "semantic": lambda config: SemanticSensor(width=config.width, height=config.height),
     "provenance": lambda config: ProvenanceSensor(width=config.width, height=config.height),
     "pointgoal": lambda config: PointGoalSensor(),
+    "imagegoal": lambda config: ImageGoalSensor(width=config.width, height=config.height),
+    "objectgoal": lambda config: ObjectGoalSensor(),
+    "gps": lambda config: GpsSensor(),
+    "compass": lambda config: CompassSensor(),
+    "velocity": lambda config: VelocitySensor(),
     "collision": lambda config: CollisionSensor(),
     "object_poses": lambda config: ObjectPoseSensor(num_objects=config.num_objects),
     "pose": lambda config: PoseSensor(),

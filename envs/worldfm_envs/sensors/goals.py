@@ -10,7 +10,9 @@ from gymnasium import spaces
 from numba import njit
 from numpy.typing import NDArray
 
+from worldfm_envs.categories import CATEGORIES
 from worldfm_envs.sensors.base import POSITION_LIMIT_M, SensorInput
+from worldfm_envs.sensors.tensors import is_tensor, tensor_on
 
 
 class PointGoalSensor:
@@ -31,6 +33,36 @@ class PointGoalSensor:
     def read(self, source: SensorInput) -> NDArray[Any]:
         """See `Sensor.read`."""
         return np.asarray(_polar(source.c2w, source.goals["goal_xy"]))
+
+
+class ImageGoalSensor:
+    """The view to find, uint8 RGB, without the noise or the motion of the agent's own camera."""
+
+    requires: ClassVar = ("goal_rgb",)
+
+    def __init__(self, *, width: int, height: int) -> None:
+        self.space = spaces.Box(0, 255, (height, width, 3), np.uint8)
+
+    def read(self, source: SensorInput) -> Any:
+        """See `Sensor.read`."""
+        goal = source.goals["goal_rgb"]
+        if is_tensor(source.frame.rgb):
+            return tensor_on(source.frame.rgb.device, goal)
+        return goal.cpu().numpy() if is_tensor(goal) else goal
+
+
+class ObjectGoalSensor:
+    """The category to find, one-hot over `categories.CATEGORIES`: 1 at its index, else 0."""
+
+    requires: ClassVar = ("goal_category",)
+
+    def __init__(self) -> None:
+        self.space = spaces.Box(0.0, 1.0, (len(CATEGORIES),), np.float32)
+
+    def read(self, source: SensorInput) -> NDArray[Any]:
+        """See `Sensor.read`."""
+        wanted = source.goals["goal_category"][:, None]
+        return (np.arange(len(CATEGORIES)) == wanted).astype(np.float32)
 
 
 @njit(cache=True, nogil=True)

@@ -8,31 +8,49 @@ import numpy as np
 from gymnasium import spaces
 from numba import njit
 
+from worldfm_envs.counter_random import DEPTH_STREAM, RGB_STREAM, noise_keys
+from worldfm_envs.depth_noise import DepthNoise
+from worldfm_envs.rgb_noise import RgbNoise
 from worldfm_envs.sensors.base import SensorInput
 
 DepthType = Literal["uint8", "float32"]
 
 
 class RgbSensor:
-    """The camera image."""
+    """The camera image, uint8 RGB, with the noise that `rgb_noise` asks for."""
 
-    def __init__(self, *, width: int, height: int) -> None:
+    def __init__(self, *, width: int, height: int, noise: RgbNoise | None = None) -> None:
         self.space = spaces.Box(0, 255, (height, width, 3), np.uint8)
+        self._noise = noise
 
     def read(self, source: SensorInput) -> Any:
         """See `Sensor.read`."""
-        return source.frame.rgb
+        rgb = source.frame.rgb
+        if self._noise is None:
+            return rgb
+        keys = noise_keys(source.episode_seed, source.step_count, stream=RGB_STREAM)
+        return self._noise.apply(rgb, keys)
 
 
 class DepthSensor:
-    """z-depth, clipped at `max_depth_m`; 0 where nothing is seen.
+    """z-depth in metres, clipped at `max_depth_m`, with noise if any; 0 where nothing is seen.
 
-    As uint8, 1…255 stand for 0…`max_depth_m` metres in steps of ``max_depth_m / 255``.
+    As uint8, 1…255 stand for 0…`max_depth_m` metres in steps of ``max_depth_m / 255``. The noise is
+    what `depth_noise` asks for.
     """
 
-    def __init__(self, *, width: int, height: int, max_depth_m: float, dtype: DepthType) -> None:
+    def __init__(
+        self,
+        *,
+        width: int,
+        height: int,
+        max_depth_m: float,
+        dtype: DepthType,
+        noise: DepthNoise | None = None,
+    ) -> None:
         high = 255 if dtype == "uint8" else max_depth_m
         self._dtype = dtype
+        self._noise = noise
         self._max_depth_m = np.float32(max_depth_m)
         self._steps_per_m = np.float32(255.0) / self._max_depth_m
         kind = np.uint8 if dtype == "uint8" else np.float32
@@ -41,6 +59,9 @@ class DepthSensor:
     def read(self, source: SensorInput) -> Any:
         """See `Sensor.read`."""
         depth = source.frame.depth
+        if self._noise is not None:
+            keys = noise_keys(source.episode_seed, source.step_count, stream=DEPTH_STREAM)
+            depth = self._noise.apply(depth, keys, source.frame.camera.intrinsics)
         if not isinstance(depth, np.ndarray):
             return self._of_tensor(depth)
         if self._dtype == "float32":
