@@ -19,7 +19,7 @@ from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from worldfm_gym.navigation import NavMap, VoxelState
-from worldfm_gym.navigation.boxes import rectangle_distance
+from worldfm_gym.navigation.boxes import BOX_COLUMNS, rectangle_distance
 from worldfm_gym.navigation.regions import largest_region
 from worldfm_gym.simulator import Simulator
 
@@ -35,7 +35,7 @@ class FloorGrid:
         floor_cells: Navigation cells of reachable free floor in each cell, uint8 [ny, nx].
         background_top_m: Height up to which the background fills each cell, metres, 0 where it is
             no obstacle, float32 [ny, nx].
-        boxes: Packed boxes of the objects where the world holds them, float64 [K, 21].
+        boxes: Packed boxes of the objects that the floor was read with, float64 [K, 21].
         origin_xy: World xy of the corner of cell [0, 0], float64 [2].
         cell_m: Side of a cell, metres.
         floor_m2: Area of all reachable free floor.
@@ -103,11 +103,13 @@ class FloorCoverage:
         groups = int(self._group.max()) + 1
         self._grids: list[FloorGrid | None] = [None] * groups
         self._scene = np.zeros(groups, np.int64)
-        self._stamped: list[Any] = [None] * groups
         self._shape = np.zeros((groups, 2), np.int64)
         self._origin_xy = np.zeros((groups, 2))
         self._cell_m = np.ones(groups)
+        self._step_m = np.zeros(groups)
+        self._background_m = np.zeros((groups, 0), np.float32)
         self._top_m = np.zeros((groups, 0), np.float32)
+        self._stamped = np.full((groups, 0, BOX_COLUMNS), np.nan)
         self._floor = np.zeros((groups, 0), np.uint8)
         self._seen = np.zeros((groups, 0), np.bool_)
         self.seen_m2 = np.zeros(groups)
@@ -128,16 +130,18 @@ class FloorCoverage:
             grid = self._known[nav] = FloorGrid.of(nav, camera_height_m=height)
         size = grid.floor_cells.size
         if size > self._seen.shape[1]:
-            grow = ((0, 0), (0, size - self._seen.shape[1]))
-            self._top_m = np.pad(self._top_m, grow)
-            self._floor, self._seen = np.pad(self._floor, grow), np.pad(self._seen, grow)
+            for name in ("_background_m", "_top_m", "_floor", "_seen"):
+                array = getattr(self, name)
+                setattr(self, name, np.pad(array, ((0, 0), (0, size - array.shape[1]))))
         self._grids[group], self._scene[group] = grid, scene
         self._shape[group] = grid.floor_cells.shape
         self._origin_xy[group], self._cell_m[group] = grid.origin_xy, grid.cell_m
+        self._step_m[group] = nav.body.step_height_m
+        self._background_m[group, :size] = grid.background_top_m.ravel()
         self._floor[group, :size] = grid.floor_cells.ravel()
         self._seen[group] = False
         self.seen_m2[group], self.floor_m2[group] = 0.0, max(grid.floor_m2, 1e-9)
-        self._stamped[group] = None
+        self._stamped[group] = np.nan
 
     def look(self, agents: Sequence[int] | None = None) -> NDArray[np.float64]:
         """Add what agents see from where they are now.
@@ -150,9 +154,24 @@ class FloorCoverage:
             lower number come first.
         """
         simulator = self._simulator
+        objects = simulator.objects
         chosen = np.arange(len(self._group)) if agents is None else np.asarray(agents, np.int64)
-        for group in set(self._group[chosen].tolist()):
-            self._stamp(group)
+        if self._stamped.shape[1] != objects.boxes.shape[1]:
+            self._stamped = np.full((len(self._stamped), *objects.boxes.shape[1:]), np.nan)
+        _raise_tops(
+            np.unique(self._group[chosen]),
+            self._scene,
+            objects.boxes,
+            objects.carried,
+            self._stamped,
+            self._step_m,
+            simulator.config.camera_height_m,
+            self._shape,
+            self._origin_xy,
+            self._cell_m,
+            self._background_m,
+            self._top_m,
+        )
         new_m2 = np.zeros(len(self._group))
         _look(
             chosen,
@@ -189,22 +208,6 @@ class FloorCoverage:
         cells = np.stack([x, y], axis=-1) + 0.5
         return np.asarray(self._origin_xy[group] + cells * self._cell_m[group])
 
-    def _stamp(self, group: int) -> None:
-        """Let the objects of a group's scene hide floor where they are now."""
-        grid, scene = self._grids[group], int(self._scene[group])
-        assert grid is not None, "begin() comes first"
-        boxes = self._simulator.objects.boxes[scene]
-        boxes = grid.boxes if boxes is None else boxes
-        if self._stamped[group] is boxes:
-            return
-        self._stamped[group] = boxes
-        nav = self._simulator.worlds[scene].require_nav()
-        size = grid.floor_cells.size
-        top_m = self._top_m[group, :size].reshape(grid.floor_cells.shape)
-        top_m[...] = grid.background_top_m
-        height = self._simulator.config.camera_height_m
-        _stamp_tops(top_m, boxes, grid.origin_xy, grid.cell_m, nav.body.step_height_m, height)
-
 
 def _blocks(cells: NDArray[Any]) -> NDArray[Any]:
     """Cells [ny, nx] as blocks of merged ones [⌈ny/2⌉, 2, ⌈nx/2⌉, 2], padded with zeros."""
@@ -216,25 +219,54 @@ def _blocks(cells: NDArray[Any]) -> NDArray[Any]:
 
 
 @njit(cache=True, nogil=True)
-def _stamp_tops(
-    top_m: Any, boxes: Any, origin_xy: Any, cell_m: float, low_m: float, high_m: float
+def _raise_tops(
+    groups: Any,
+    scene: Any,
+    boxes: Any,
+    carried: Any,
+    stamped: Any,
+    step_m: Any,
+    high_m: float,
+    shape: Any,
+    origin_xy: Any,
+    cell_m: Any,
+    background_m: Any,
+    top_m: Any,
 ) -> None:
-    """Raise cells under boxes that reach above `low_m` and start below `high_m`."""
-    ny, nx = top_m.shape
-    for k in range(len(boxes)):
-        top = boxes[k, 20]
-        if top <= low_m or boxes[k, 19] >= high_m:
+    """Let objects [S, K] hide floor where they are now, in groups where one has moved.
+
+    `stamped` [G, K, 21] are the boxes that `top_m` was made with. Bodies of agents hide nothing.
+    """
+    for g in groups:
+        s, moved = scene[g], False
+        for k in range(boxes.shape[1]):
+            for column in range(boxes.shape[2]):
+                moved = moved or stamped[g, k, column] != boxes[s, k, column]
+        if not moved:
             continue
-        reach = math.hypot(boxes[k, 17], boxes[k, 18]) + cell_m
-        x0 = max(int((boxes[k, 0] - reach - origin_xy[0]) / cell_m), 0)
-        y0 = max(int((boxes[k, 1] - reach - origin_xy[1]) / cell_m), 0)
-        x1 = min(int((boxes[k, 0] + reach - origin_xy[0]) / cell_m) + 1, nx)
-        y1 = min(int((boxes[k, 1] + reach - origin_xy[1]) / cell_m) + 1, ny)
-        for y in range(y0, y1):
-            for x in range(x0, x1):
-                wx, wy = origin_xy[0] + (x + 0.5) * cell_m, origin_xy[1] + (y + 0.5) * cell_m
-                if rectangle_distance(boxes, k, wx, wy) <= 0.0:
-                    top_m[y, x] = max(top_m[y, x], top)
+        stamped[g] = boxes[s]
+        top_m[g] = background_m[g]
+        for k in range(boxes.shape[1]):
+            above_step, below_eye = boxes[s, k, 20] > step_m[g], boxes[s, k, 19] < high_m
+            if above_step and below_eye and not carried[s, k]:
+                _raise_top(boxes[s], k, shape[g, 0], shape[g, 1], origin_xy[g], cell_m[g], top_m[g])
+
+
+@njit(cache=True, nogil=True)
+def _raise_top(
+    boxes: Any, k: int, ny: int, nx: int, origin_xy: Any, cell_m: float, top_m: Any
+) -> None:
+    """Raise the cells under a box to its top."""
+    reach = math.hypot(boxes[k, 17], boxes[k, 18]) + cell_m
+    x0 = max(int((boxes[k, 0] - reach - origin_xy[0]) / cell_m), 0)
+    y0 = max(int((boxes[k, 1] - reach - origin_xy[1]) / cell_m), 0)
+    x1 = min(int((boxes[k, 0] + reach - origin_xy[0]) / cell_m) + 1, nx)
+    y1 = min(int((boxes[k, 1] + reach - origin_xy[1]) / cell_m) + 1, ny)
+    for y in range(y0, y1):
+        for x in range(x0, x1):
+            wx, wy = origin_xy[0] + (x + 0.5) * cell_m, origin_xy[1] + (y + 0.5) * cell_m
+            if rectangle_distance(boxes, k, wx, wy) <= 0.0:
+                top_m[y * nx + x] = max(top_m[y * nx + x], boxes[k, 20])
 
 
 @njit(cache=True, nogil=True)
