@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,6 +12,7 @@ from worldfm_gym.camera import check_rigid
 from worldfm_gym.errors import SimulatorError
 from worldfm_gym.navigation import object_boxes
 from worldfm_gym.navigation.boxes import BOX_COLUMNS
+from worldfm_gym.object_motion import Route, RouteTable
 from worldfm_gym.shared_slots import SharedSlots
 from worldfm_gym.worlds.world import World
 
@@ -49,6 +51,7 @@ class SceneObjects:
         self._worlds = list(worlds)
         self._slots = SharedSlots([id(world) for world in self._worlds])
         self._motions: dict[int, ObjectMotion] = {}
+        self._routes: _Routes | None = None  # of all scenes, once they are asked for
         self.version = 0
         self.moving = np.zeros(len(self._worlds), np.bool_)
         self._still = np.ones(len(self._worlds), np.bool_)
@@ -139,6 +142,7 @@ class SceneObjects:
                 return
         else:
             self._motions[scene] = motion
+        self._routes = None
         self.moving[scene] = motion is not None
         self.version += 1
         self.pack_boxes([scene])
@@ -149,6 +153,7 @@ class SceneObjects:
         self._worlds[scene] = world
         self._slots.replace(scene, id(world))
         self._motions.pop(scene, None)
+        self._routes = None
         self.moving[scene] = False
         most = max(len(held.objects) for held in self._worlds)
         if most != self.poses.shape[1]:
@@ -167,6 +172,7 @@ class SceneObjects:
             return
         for scene in self._motions:
             self._move(scene, float(time_s[scene]))
+        self._follow_routes(time_s)
         self.pack_boxes(list(self._motions))
 
     def advance(self, scene: int, time_s: float) -> None:
@@ -177,6 +183,7 @@ class SceneObjects:
         """
         if scene in self._motions:
             self._move(scene, time_s)
+            self._follow_routes(np.full(len(self._worlds), time_s), only=scene)
             self.pack_boxes([scene])
 
     def pack_boxes(self, scenes: Sequence[int] | NDArray[np.int64]) -> None:
@@ -202,13 +209,25 @@ class SceneObjects:
             now = self.poses[scenes, :, axis, 3]
             self.poses[scenes, :, axis, 3] = np.where(pushed, boxes[..., axis], now)
 
+    def _follow_routes(self, time_s: NDArray[np.float64], *, only: int | None = None) -> None:
+        """Move what follows routes to where it is at each scene's time [S]."""
+        if self._routes is None:
+            self._routes = _Routes.of(self._motions, self._worlds, self._world_poses)
+        routes = self._routes
+        if len(routes.scene):
+            poses = routes.table.poses(time_s[routes.scene])
+            now = slice(None) if only is None else routes.scene == only
+            self.poses[routes.scene[now], routes.index[now]] = poses[now]
+
     def _move(self, scene: int, time_s: float) -> None:
-        """Poses of a scene that moves by itself at a time."""
+        """Poses of a scene that moves by itself at a time; without what follows routes."""
         motion, objects = self._motions[scene], self._worlds[scene].objects
         if isinstance(motion, Mapping):
-            for k, item in enumerate(objects):
-                if item.instance in motion:
-                    self.poses[scene, k] = motion[item.instance](time_s)
+            by_call = [i for i, move in motion.items() if not isinstance(move, Route)]
+            for instance in by_call:
+                self.poses[scene, self.index_of(scene, instance)] = motion[instance](time_s)
+            if not by_call:
+                return
         else:
             poses = np.asarray(motion(scene, time_s), np.float64)
             if poses.shape != (len(objects), 4, 4):
@@ -275,3 +294,28 @@ class SceneObjects:
         self._world_present[scene] &= self.poses[scene, :, 2, 3] > PARKED_BELOW_M
         self.present[scene] = self._world_present[scene]
         self._pack(np.array([scene]))
+        self._routes = None  # they start from where worlds hold things
+
+
+@dataclass(frozen=True, slots=True)
+class _Routes:
+    """What follows routes: scenes and places in their worlds' lists, int64 [M], and the routes."""
+
+    scene: NDArray[np.int64]
+    index: NDArray[np.int64]
+    table: RouteTable
+
+    @staticmethod
+    def of(
+        motions: Mapping[int, ObjectMotion],
+        worlds: Sequence[World],
+        world_poses: NDArray[np.float64],
+    ) -> _Routes:
+        """Collect the routes of all scenes."""
+        found = []
+        for scene, motion in motions.items():
+            if isinstance(motion, Mapping):
+                place = {item.instance: k for k, item in enumerate(worlds[scene].objects)}
+                found += [(scene, place[i], r) for i, r in motion.items() if isinstance(r, Route)]
+        scene, index = (np.array([row[i] for row in found], np.int64) for i in range(2))
+        return _Routes(scene, index, RouteTable([r for *_, r in found], world_poses[scene, index]))
