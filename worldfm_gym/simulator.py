@@ -108,6 +108,8 @@ class Simulator:
         collided: Whether the last step met something, bool [N].
         step_count: Steps since an agent was placed, int64 [N].
         time_s: Simulated time of each scene, float64 [S].
+        bodies: Place in its world's list of the object that each agent carries along as its body,
+            −1 for none, int64 [N].
 
     The arrays are the live state: read them freely, change them through the methods.
     """
@@ -161,7 +163,7 @@ class Simulator:
         size = {"width": self.config.width, "height": self.config.height}
         intrinsics = intrinsics_from_fov(self.config.fov_x_deg, **size)
         self._intrinsics = Camera(self.c2w, intrinsics, **size).intrinsics
-        self._bodies = np.full(count, -1)  # object that each agent carries along
+        self.bodies = np.full(count, -1)
         self._grouped = -1
 
     @property
@@ -318,15 +320,37 @@ class Simulator:
             SimulatorError: If the indices are not a flat list of agents, at least one.
         """
         chosen = slice(None) if agents is None else self._checked_agents(agents)
-        cameras = Camera.unchecked(
-            np.array(self.c2w[chosen]),
-            self._intrinsics[chosen],
-            width=self.config.width,
-            height=self.config.height,
+        return self._draw(np.array(self.c2w[chosen]), self.scene[chosen], self._intrinsics[chosen])
+
+    def render_at(self, c2w: ArrayLike, scene: ArrayLike) -> Frame:
+        """Draw what cameras like the agents' would see at other places now; moves nothing.
+
+        Args:
+            c2w: Camera-to-world transforms [M, 4, 4], rigid.
+            scene: Scene of each [M].
+
+        Raises:
+            CameraError: If a pose is not rigid.
+            SimulatorError: If a scene index is out of range.
+        """
+        poses = check_rigid(c2w)
+        of_scene = np.asarray(scene, np.int64)
+        if poses.ndim != 3 or of_scene.shape != poses.shape[:1]:
+            raise SimulatorError(
+                f"render_at takes c2w [M, 4, 4] and scene [M], got {poses.shape} and "
+                f"{of_scene.shape}"
+            )
+        self._check_scenes(of_scene)
+        return self._draw(
+            np.array(poses, np.float64), of_scene, np.repeat(self._intrinsics[:1], len(poses), 0)
         )
-        return self.renderer.render(
-            cameras, self.scene[chosen], object_poses=self.objects.drawn_poses
-        )
+
+    def _draw(
+        self, c2w: NDArray[np.float64], scene: NDArray[np.int64], intrinsics: NDArray[np.float64]
+    ) -> Frame:
+        size = {"width": self.config.width, "height": self.config.height}
+        cameras = Camera.unchecked(c2w, intrinsics, **size)
+        return self.renderer.render(cameras, scene, object_poses=self.objects.drawn_poses)
 
     def set_object_pose(self, scene: int, instance: int, pose: ArrayLike) -> None:
         """Move one object of one scene; the world itself stays as it is.
@@ -373,14 +397,14 @@ class Simulator:
         """
         scene = int(self.scene[agent])
         k = -1 if instance is None else self.objects.index_of(scene, instance)
-        taken = (self.scene == scene) & (self._bodies == k)
+        taken = (self.scene == scene) & (self.bodies == k)
         taken[agent] = False
         if k >= 0 and taken.any():
             raise SimulatorError(
                 f"object {instance} is the body of agent {int(np.argmax(taken))} already"
             )
         self._leave(np.array([agent]))
-        self._bodies[agent] = k
+        self.bodies[agent] = k
         self._grouped = -1
         if k >= 0:
             self.objects.carry(scene, k, True)
@@ -442,7 +466,7 @@ class Simulator:
             self.worlds[scene] = before
             raise
         inhabitants = np.flatnonzero(self.scene == scene)
-        self._bodies[inhabitants] = -1
+        self.bodies[inhabitants] = -1
         self.objects.replace_world(scene, world)
         self.time_s[scene] = 0.0
         self._grouped = -1
@@ -480,7 +504,7 @@ class Simulator:
             crowd = Crowd(
                 boxes=objects.boxes,
                 row=row[agents],
-                own=self._bodies[agents],
+                own=self.bodies[agents],
                 moving=objects.moving,
                 pushable=objects.pushable,
             )
@@ -498,14 +522,14 @@ class Simulator:
 
     def _leave(self, agents: NDArray[np.int64]) -> None:
         """Agents leave their bodies, which are gone then."""
-        for agent in agents[self._bodies[agents] >= 0]:
-            self.objects.carry(int(self.scene[agent]), int(self._bodies[agent]), False)
-            self._bodies[agent] = -1
+        for agent in agents[self.bodies[agents] >= 0]:
+            self.objects.carry(int(self.scene[agent]), int(self.bodies[agent]), False)
+            self.bodies[agent] = -1
             self._grouped = -1
 
     def _carry_bodies(self, agents: NDArray[np.int64] | slice) -> None:
         """Move bodies to where their agents are."""
-        k = self._bodies[agents]
+        k = self.bodies[agents]
         if (k < 0).all():
             return
         with_body = np.arange(len(self.scene))[agents][k >= 0]

@@ -146,6 +146,21 @@ def test_some_agents_are_drawn_as_they_are_among_all(make, box_room):
     np.testing.assert_array_equal(some.camera.c2w, simulator.c2w[[3, 1]])
 
 
+def test_other_places_are_drawn_as_if_an_agent_stood_there(make, box_room):
+    simulator = make([box_room, box_room], renderer="anchor")
+    simulator.set_object_pose(1, CRATE, lifted(2.0))
+    before = simulator.state()
+    elsewhere = heading_c2w([(1.0, 2.0, 1.25), (5.0, 1.0, 1.0), (2.0, 1.0, 1.5)], 0.3)
+    frame = simulator.render_at(elsewhere, [1, 0, 1])
+    for name, array in simulator.state().arrays().items():
+        np.testing.assert_array_equal(array, before.arrays()[name])
+    for i, scene in enumerate([1, 0, 1]):
+        simulator.place([scene], elsewhere[i : i + 1])
+        np.testing.assert_array_equal(simulator.render([scene]).rgb[0], frame.rgb[i])
+    with pytest.raises(SimulatorError, match=r"\[M, 4, 4\]"):
+        simulator.render_at(elsewhere, [0])
+
+
 @pytest.mark.parametrize("agents", [[], [2], [-1], [True, False], [0.0], 0])
 def test_agents_to_draw_must_exist(make, agents):
     with pytest.raises(SimulatorError, match="agents"):
