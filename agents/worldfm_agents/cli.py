@@ -15,6 +15,8 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
+from worldfm_agents.benchmark_arguments import Bench, Episodes
+
 PROGRAM = "worldfm-gym"
 _ERROR_EXIT = 2
 _SOURCE = tyro.conf.arg(metavar="SOURCE")
@@ -287,6 +289,8 @@ _Command = (
     | Annotated[Warmup, tyro.conf.subcommand("warmup")]
     | Annotated[Train, tyro.conf.subcommand("train")]
     | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
+    | Annotated[Episodes, tyro.conf.subcommand("episodes")]
+    | Annotated[Bench, tyro.conf.subcommand("bench")]
 )
 
 

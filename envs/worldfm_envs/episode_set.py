@@ -1,4 +1,4 @@
-"""EpisodeSet: a versioned JSON file of episodes, each a world, a start and a goal that stay the same.
+"""EpisodeSet: a versioned JSON file of episodes; each fixes a world, a start and a goal.
 
 An episode names its world by source and seed and fixes the task's reset options, so the same file
 asks the same of every agent, whatever environment or library steps it.
