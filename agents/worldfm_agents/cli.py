@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from worldfm_agents.benchmark_arguments import Bench, Episodes
+from worldfm_agents.trajectory_arguments import Convert, Render
 
 PROGRAM = "worldfm-gym"
 _ERROR_EXIT = 2
@@ -291,6 +292,8 @@ _Command = (
     | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
     | Annotated[Episodes, tyro.conf.subcommand("episodes")]
     | Annotated[Bench, tyro.conf.subcommand("bench")]
+    | Annotated[Render, tyro.conf.subcommand("render")]
+    | Annotated[Convert, tyro.conf.subcommand("convert")]
 )
 
 
