@@ -24,13 +24,12 @@ class NavigationMetrics:
         progress_m: By how much the last step shrank that distance, metres.
         path_length_m: Length of the way travelled, metres.
         collisions: Number of steps that met something.
-        success: Whether the agent stopped within the success distance of the goal.
+        success: Whether the agent stopped where the task wants it.
         spl: Success weighted by path length, ``S · l / max(p, l)``; 0 until the agent stops.
         soft_spl: SPL with progress for success, ``max(0, 1 − d / l) · l / max(p, l)``.
     """
 
-    def __init__(self, num_agents: int, *, success_distance_m: float) -> None:
-        self.success_distance_m = success_distance_m
+    def __init__(self, num_agents: int) -> None:
         self.start_distance_m = np.ones(num_agents)
         self.distance_to_goal_m = np.ones(num_agents)
         self.progress_m = np.zeros(num_agents)
@@ -40,6 +39,17 @@ class NavigationMetrics:
         self.spl = np.zeros(num_agents)
         self.soft_spl = np.zeros(num_agents)
         self._position_xy = np.zeros((num_agents, 2))
+
+    def as_info(self) -> dict[str, NDArray[Any]]:
+        """The metrics under their names in `info`, fresh arrays [N]."""
+        return {
+            "success": self.success.copy(),
+            "spl": self.spl.copy(),
+            "soft_spl": self.soft_spl.copy(),
+            "distance_to_goal": self.distance_to_goal_m.copy(),
+            "path_length": self.path_length_m.copy(),
+            "collisions": self.collisions.copy(),
+        }
 
     def begin(self, agent: int, position_xy: NDArray[np.float64], distance_m: float) -> None:
         """Start an episode of one agent at a point [2] a geodesic distance from its goal."""
@@ -55,7 +65,7 @@ class NavigationMetrics:
         position_xy: NDArray[np.float64],
         distance_m: NDArray[np.float64],
         collided: NDArray[np.bool_],
-        stopped: NDArray[np.bool_],
+        success: NDArray[np.bool_],
     ) -> None:
         """Account for one step.
 
@@ -64,14 +74,13 @@ class NavigationMetrics:
             distance_m: Geodesic distances to their goals [N]; where infinite (a body pushed by a
                 moving object can stand where no way leads on), the last finite one is kept.
             collided: Whether the step met something [N].
-            stopped: Whether the agent declared that it has arrived [N].
+            success: Whether the agent declared that it has arrived, and has [N].
         """
         _update(
             position_xy,
             distance_m,
             collided,
-            stopped,
-            self.success_distance_m,
+            success,
             self._position_xy,
             self.start_distance_m,
             self.distance_to_goal_m,
@@ -89,8 +98,7 @@ def _update(
     position_xy: Any,
     distance_m: Any,
     collided: Any,
-    stopped: Any,
-    success_distance_m: float,
+    succeeded: Any,
     last_xy: Any,
     start_distance_m: Any,
     distance_to_goal_m: Any,
@@ -111,7 +119,7 @@ def _update(
         )
         last_xy[i, 0], last_xy[i, 1] = position_xy[i, 0], position_xy[i, 1]
         collisions[i] += collided[i]
-        success[i] = stopped[i] and now < success_distance_m
+        success[i] = succeeded[i]
         start = start_distance_m[i]
         longest = max(start, path_length_m[i])
         # Who starts on the goal and stays there has gone the shortest way.

@@ -2,65 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from worldfm_envs.actions import ActionModel
 from worldfm_envs.base import WorldEnv
-from worldfm_envs.config import GroundConfig
-from worldfm_envs.point_nav_task import PointNavRules, PointNavTask
-from worldfm_envs.sensors import Sensor
+from worldfm_envs.goal_nav import GoalNavConfig
+from worldfm_envs.goal_nav_task import GoalNavTask
 from worldfm_envs.vector import WorldVectorEnv
-from worldfm_gym.simulator import Simulator
 
 
 @dataclass(frozen=True, kw_only=True)
-class PointNavConfig(GroundConfig):
-    """Arguments of `PointNavEnv`; the rewards are Habitat's.
-
-    Attributes:
-        goal_distance_m: Smallest and largest geodesic distance from start to goal, metres.
-        success_distance_m: Stopping nearer to the goal than this is success, metres.
-        slack_reward: Added every step.
-        progress_reward: Per metre by which the geodesic distance to the goal shrinks.
-        success_reward: Added on success.
-    """
+class PointNavConfig(GoalNavConfig):
+    """Arguments of `PointNavEnv`: those of every environment with a goal to walk to."""
 
     OBSERVATIONS: ClassVar = ("rgb", "depth", "pointgoal", "collision", "object_poses", "pose")
     GOALS: ClassVar = ("goal_xy",)
-    RESET_OPTIONS: ClassVar = PointNavTask.OPTIONS
-
-    goal_distance_m: tuple[float, float] = (1.0, 30.0)
-    success_distance_m: float = 0.2
-    slack_reward: float = -0.01
-    progress_reward: float = 1.0
-    success_reward: float = 2.5
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.rules  # noqa: B018 (raises for rules that make no sense)
-
-    @property
-    def rules(self) -> PointNavRules:
-        """What counts and what it is worth."""
-        low, high = self.goal_distance_m
-        return PointNavRules(
-            goal_distance_m=(low, high),
-            success_distance_m=self.success_distance_m,
-            slack_reward=self.slack_reward,
-            progress_reward=self.progress_reward,
-            success_reward=self.success_reward,
-        )
-
-    def make_task(
-        self, simulator: Simulator, *, actions: ActionModel, sensors: Mapping[str, Sensor]
-    ) -> PointNavTask:
-        """See `WorldConfig.make_task`."""
-        return PointNavTask(simulator, actions=actions, sensors=sensors, rules=self.rules)
+    RESET_OPTIONS: ClassVar = GoalNavTask.OPTIONS
 
 
-class PointNavEnv(WorldEnv[PointNavTask]):
+class PointNavEnv(WorldEnv[GoalNavTask]):
     """Walk to a point given by distance and direction, then say that you are there.
 
     ## Description
@@ -134,7 +94,9 @@ class PointNavEnv(WorldEnv[PointNavTask]):
     | argument | default | meaning |
     | --- | --- | --- |
     | `action_mode` | `"discrete"` | or `"continuous"` |
+    | `difficulty` | `None` | `"easy"`: 1.5…3 m on foot, `"medium"`: 3…5 m, `"hard"`: 5…10 m and at least 1.1 times as far as straight ahead; instead of the next two |
     | `goal_distance_m` | (1, 30) | geodesic distance from start to goal |
+    | `least_detour` | 1 | smallest ratio of geodesic to straight distance |
     | `success_distance_m` | 0.2 | stopping nearer than this is success |
     | `slack_reward`, `progress_reward`, `success_reward` | −0.01, 1, 2.5 | per step, per metre, on success |
     | `forward_step_m`, `turn_step_deg` | 0.25, 10 | discrete steps |

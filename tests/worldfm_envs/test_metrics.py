@@ -17,7 +17,7 @@ from worldfm_envs.metrics import NavigationMetrics
     st.booleans(),
 )
 def test_metrics_follow_their_definitions(steps, start, stops):
-    metrics = NavigationMetrics(2, success_distance_m=0.2)
+    metrics = NavigationMetrics(2)
     metrics.begin(1, np.zeros(2), start)
     path, last = 0.0, np.zeros(2)
     for i, (x, y, distance, collided) in enumerate(steps):
@@ -27,7 +27,7 @@ def test_metrics_follow_their_definitions(steps, start, stops):
             np.array([[9.0, 9.0], [x, y]]),
             np.array([1.0, distance]),
             np.array([False, collided]),
-            np.array([False, stopped]),
+            np.array([False, stopped and distance < 0.2]),
         )
         path += np.hypot(x - last[0], y - last[1])
         last = np.array([x, y])
@@ -42,7 +42,7 @@ def test_metrics_follow_their_definitions(steps, start, stops):
 
 
 def test_an_unreachable_moment_keeps_the_last_distance():
-    metrics = NavigationMetrics(1, success_distance_m=0.2)
+    metrics = NavigationMetrics(1)
     metrics.begin(0, np.zeros(2), 3.0)
     still = (np.zeros((1, 2)), np.array([np.inf]), np.zeros(1, bool), np.zeros(1, bool))
     metrics.update(*still)
@@ -51,7 +51,7 @@ def test_an_unreachable_moment_keeps_the_last_distance():
 
 
 def test_beginning_again_forgets_the_last_episode():
-    metrics = NavigationMetrics(1, success_distance_m=0.2)
+    metrics = NavigationMetrics(1)
     metrics.begin(0, np.zeros(2), 1.0)
     metrics.update(np.ones((1, 2)), np.array([0.1]), np.ones(1, bool), np.ones(1, bool))
     assert metrics.spl[0] > 0
@@ -63,7 +63,7 @@ def test_beginning_again_forgets_the_last_episode():
 
 
 def test_starting_on_the_goal_is_no_division_by_zero():
-    metrics = NavigationMetrics(1, success_distance_m=0.2)
+    metrics = NavigationMetrics(1)
     metrics.begin(0, np.zeros(2), 0.0)
     metrics.update(np.zeros((1, 2)), np.zeros(1), np.zeros(1, bool), np.ones(1, bool))
     assert metrics.spl[0] == metrics.soft_spl[0] == 1.0
