@@ -5,10 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from os import PathLike
+from typing import Any, ClassVar, Literal, Self
 
 from worldfm_envs.actions import ActionModel, ContinuousVelocity, DiscreteSteps
 from worldfm_envs.depth_noise import DepthNoise
+from worldfm_envs.episode_set import EpisodeSet
 from worldfm_envs.rgb_noise import RgbNoise
 from worldfm_envs.sensors import Sensor, make_sensors
 from worldfm_envs.sensors.images import DepthType
@@ -19,6 +21,7 @@ from worldfm_gym.navigation import AgentBody
 from worldfm_gym.renderer import Renderer
 from worldfm_gym.scene_objects import ObjectMotion
 from worldfm_gym.simulator import RendererFactory, Simulator, SimulatorConfig
+from worldfm_gym.worlds.world import World
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +36,9 @@ class WorldConfig(ABC):
             list of these: each episode then takes place in a random one.
         world_seed: Seed of the first world; None draws it at reset.
         new_world_every: Make another world after so many episodes; 0 never.
+        episodes: An `EpisodeSet`, its file or the name of a suite: every episode is then one of it,
+            a random one or, by the reset option ``"episode"``, the k-th. Worlds are those of the
+            set, and the set's own arguments hold where none are given.
         renderer: ``"frame"`` draws with the frame model; ``"anchor"`` the points alone, about ten
             times as fast; or ``"truth"``, a `Renderer`, or a function ``worlds -> Renderer``.
         renderer_options: Of ``"frame"``: ``{"steps": 1 or 2, "references": 2, "model": "nano" or a
@@ -52,6 +58,10 @@ class WorldConfig(ABC):
         depth_dtype: ``"uint8"``, which is what image policies take, or ``"float32"`` for metres.
         max_depth_m: Depth is clipped here.
         num_objects: Rows of `object_poses`.
+        map_size: Rows and columns of `top_down`.
+        map_resolution_m: Side of a pixel of `top_down`, metres.
+        lidar_beams: Beams of `lidar`.
+        lidar_range_m: How far `lidar` reaches, metres.
         rgb_noise: Noise of the `rgb` observation: None, ``"gaussian"``, ``"speckle"``,
             ``"salt_and_pepper"``, or a `worldfm_envs.rgb_noise.RgbNoise` of your own strength.
         depth_noise: Noise of the `depth` observation: None, ``"redwood"``, ``"kinect"``, or a
@@ -66,6 +76,7 @@ class WorldConfig(ABC):
     world: WorldLike | Sequence[WorldLike] = "rooms"
     world_seed: int | None = 0
     new_world_every: int = 0
+    episodes: EpisodeSet | str | PathLike[str] | None = None
     renderer: str | Renderer | RendererFactory = "frame"
     renderer_options: Mapping[str, Any] | None = None
     device: str = "cpu"
@@ -82,15 +93,34 @@ class WorldConfig(ABC):
     depth_dtype: DepthType = "uint8"
     max_depth_m: float = 10.0
     num_objects: int = 8
+    map_size: int = 64
+    map_resolution_m: float = 0.1
+    lidar_beams: int = 64
+    lidar_range_m: float = 10.0
     rgb_noise: str | RgbNoise | None = None
     depth_noise: str | DepthNoise | None = None
 
     def __post_init__(self) -> None:
         if self.depth_dtype not in ("uint8", "float32"):
             raise ConfigError(f"depth_dtype must be 'uint8' or 'float32', got {self.depth_dtype!r}")
-        for name in ("max_depth_m", "camera_height_m", "num_objects", "step_s"):
+        for name in (
+            *("max_depth_m", "camera_height_m", "num_objects", "step_s", "map_size"),
+            *("map_resolution_m", "lidar_beams", "lidar_range_m"),
+        ):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} must be positive, got {getattr(self, name)!r}")
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any]) -> Self:
+        """A configuration of these fields, on top of those that an episode set brings along."""
+        if options.get("episodes") is None:
+            return cls(**options)
+        episodes = EpisodeSet.load(options["episodes"])
+        return cls(**{**episodes.config, **options, "episodes": episodes})
+
+    def prepare_world(self, world: World) -> World:
+        """What the task adds to each world that is built, once; the world itself by default."""
+        return world
 
     @abstractmethod
     def make_actions(self) -> ActionModel:

@@ -11,6 +11,7 @@ from worldfm_envs.sensors.base import Sensor
 from worldfm_envs.sensors.goals import ImageGoalSensor, ObjectGoalSensor, PointGoalSensor
 from worldfm_envs.sensors.images import DepthSensor, ProvenanceSensor, RgbSensor
 from worldfm_envs.sensors.labels import InstanceSensor, SemanticSensor
+from worldfm_envs.sensors.lidar import LidarSensor
 from worldfm_envs.sensors.objects import ObjectPoseSensor
 from worldfm_envs.sensors.state import (
     CollisionSensor,
@@ -19,6 +20,7 @@ from worldfm_envs.sensors.state import (
     PoseSensor,
     VelocitySensor,
 )
+from worldfm_envs.sensors.top_down import TopDownSensor
 from worldfm_gym.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -39,6 +41,12 @@ SENSORS: dict[str, Callable[[WorldConfig], Sensor]] = {
     "semantic": lambda config: SemanticSensor(width=config.width, height=config.height),
     "provenance": lambda config: ProvenanceSensor(width=config.width, height=config.height),
     "pointgoal": lambda config: PointGoalSensor(),
+    "top_down": lambda config: TopDownSensor(
+        map_size=config.map_size, map_resolution_m=config.map_resolution_m
+    ),
+    "lidar": lambda config: LidarSensor(
+        lidar_beams=config.lidar_beams, lidar_range_m=config.lidar_range_m
+    ),
     "imagegoal": lambda config: ImageGoalSensor(width=config.width, height=config.height),
     "objectgoal": lambda config: ObjectGoalSensor(),
     "gps": lambda config: GpsSensor(),

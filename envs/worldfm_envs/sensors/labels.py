@@ -58,9 +58,9 @@ class SemanticSensor:
             on_device = self._table.on(instance.device)
             scene = tensor_on(instance.device, source.scene)[:, None, None]
             return on_device[scene, instance.long() + 1][..., None]
-        out = np.empty((*instance.shape, 1), np.uint8)
-        _look_up(table, source.scene, instance, out[..., 0])
-        return out
+        out = np.empty(instance.shape, np.uint8)
+        _look_up(table, source.scene, instance, out)
+        return out[..., None]
 
 
 class CategoryTable:

@@ -1,0 +1,90 @@
+"""The navigation maps of all scenes where one kernel call can read them, without a copy."""
+
+from __future__ import annotations
+
+from operator import is_not
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import carray, njit, types
+from numba.extending import intrinsic
+from numpy.typing import NDArray
+
+from worldfm_gym.navigation import AgentBody, NavMap
+from worldfm_gym.simulator import Simulator
+from worldfm_gym.worlds.world import World
+
+MAP_FIELDS = np.dtype(
+    [
+        ("known_free", np.uint64),
+        ("background", np.uint64),
+        ("voxels", np.uint64),
+        ("shape", np.int64, 3),
+        ("origin", np.float64, 3),
+        ("cell_m", np.float64),
+        ("step_height_m", np.float64),
+        ("height_m", np.float64),
+    ]
+)
+"""What a kernel is told of a scene's map: addresses of its arrays, voxels [nz, ny, nx] and where
+they lie, and which objects are in a body's way. Without a map, the shape is 0."""
+
+
+class FloorMaps:
+    """One record of `MAP_FIELDS` per scene, renewed where a world has changed."""
+
+    def __init__(self) -> None:
+        self._worlds: list[World | None] = []
+        self._navs: list[NavMap | None] = []  # whose arrays must live as long as their addresses
+        self._records = np.zeros(0, MAP_FIELDS)
+
+    def of(self, simulator: Simulator) -> NDArray[Any]:
+        """Records of all scenes [S]; valid as long as the simulator keeps its worlds."""
+        worlds = simulator.worlds
+        if len(worlds) != len(self._worlds):
+            self._worlds, self._navs = [None] * len(worlds), [None] * len(worlds)
+            self._records = np.zeros(len(worlds), MAP_FIELDS)
+        if any(map(is_not, self._worlds, worlds)):
+            for scene, world in enumerate(worlds):
+                if self._worlds[scene] is not world:
+                    self._records[scene] = _record(world)
+                    self._worlds[scene], self._navs[scene] = world, world.nav
+        return self._records
+
+
+def _record(world: World) -> Any:
+    """What kernels are told of a world's map."""
+    record = np.zeros((), MAP_FIELDS)
+    nav = world.nav
+    body = AgentBody() if nav is None else nav.body
+    record["step_height_m"], record["height_m"] = body.step_height_m, body.height_m
+    if nav is not None:
+        record["known_free"] = nav.known_free.ctypes.data
+        record["background"] = nav.background.ctypes.data
+        record["voxels"] = nav.voxels.states.ctypes.data
+        record["shape"] = nav.voxels.states.shape
+        record["origin"], record["cell_m"] = nav.voxels.origin, nav.cell_m
+    return record
+
+
+@intrinsic
+def _pointer(typing_context: Any, address: Any) -> Any:
+    """A pointer to the bytes at an address."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.inttoptr(args[0], ir.IntType(8).as_pointer())
+
+    return types.CPointer(types.uint8)(types.uint64), codegen
+
+
+@njit(cache=True, nogil=True, inline="always")
+def grid_at(address: Any, ny: int, nx: int) -> Any:
+    """The bytes [ny, nx] at an address."""
+    return carray(_pointer(address), (ny, nx))
+
+
+@njit(cache=True, nogil=True, inline="always")
+def voxels_at(address: Any, nz: int, ny: int, nx: int) -> Any:
+    """The bytes [nz, ny, nx] at an address."""
+    return carray(_pointer(address), (nz, ny, nx))
