@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -167,6 +168,13 @@ class NavMap:
         boxes = object_boxes(objects)
         if not np.array_equal(boxes, self.boxes):
             self._set_boxes(boxes)
+
+    def with_obstacles(self, objects: Sequence[WorldObject]) -> NavMap:
+        """A map of the same place with other objects; this one stays as it is."""
+        twin = copy.copy(self)
+        twin._fields, twin._largest = OrderedDict(), None
+        twin._set_boxes(object_boxes(objects))
+        return twin
 
     def is_navigable(self, xy: ArrayLike) -> NDArray[np.bool_]:
         """Whether the body touches nothing at world points [..., 2], bool [...]."""
