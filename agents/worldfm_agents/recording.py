@@ -29,6 +29,7 @@ from worldfm_gym.errors import ConfigError
 _CAPTION_PX = 26
 _CAPTION_PAPER, _CAPTION_INK = (24, 25, 28), (232, 232, 232)
 _FONT_PX = 15
+_CAPTIONS = {"distance_to_goal": "goal in {:.2f} m", "coverage": "{:.0%} seen"}
 _SHEET_FRAMES, _SHEET_COLUMNS, _SHEET_WIDTH = 12, 2, 640
 _GIF_FRAMES, _GIF_WIDTH, _GIF_FPS = 48, 512, 6
 
@@ -52,6 +53,7 @@ class Recorder:
         gif: str | os.PathLike[str] | None = None,
         title: str = "",
         fps: int = 15,
+        zoom: int = 1,
     ) -> None:
         """Watch an environment.
 
@@ -62,14 +64,19 @@ class Recorder:
             gif: The .gif of at most 48 frames to write, if any.
             title: First words of the caption.
             fps: Frames per second of the video.
+            zoom: Panels are so many times as large as the agent's images.
 
         Raises:
-            ConfigError: If `env` is another environment, or a file has the wrong suffix.
+            ConfigError: If `env` is another environment, a file has the wrong suffix, or `zoom` is
+                not positive.
         """
         inner = env.unwrapped
         if not isinstance(inner, WorldEnv):
             raise ConfigError(f"Recorder watches WorldFM environments, got {inner}")
+        if zoom < 1:
+            raise ConfigError(f"zoom must be 1 or more, got {zoom}")
         self._env: WorldEnv[Any] = inner
+        self._zoom = zoom
         self._writer = None if video is None else VideoWriter(video, fps=fps)
         self._sheet = None if sheet is None else Path(sheet)
         self._title = title
@@ -111,7 +118,7 @@ class Recorder:
             self._writer.add(picture)
 
     def compose(self, info: Mapping[str, Any]) -> NDArray[np.uint8]:
-        """The picture of now, uint8 [H + 26, 3 · W, 3]."""
+        """The picture of now, uint8 [zoom · H + 26, 3 · zoom · W, 3]."""
         env, simulator = self._env, self._env.simulator
         frame = env.task.frame
         assert frame is not None, "call reset() first"
@@ -119,7 +126,8 @@ class Recorder:
             self._path_xy = []
             self._episode += 1
         self._path_xy.append(simulator.position_xy[0].copy())
-        rgb = frame.rgb[0]
+        depth = depth_picture(frame.depth[0], max_depth_m=env.config.max_depth_m)
+        rgb, depth = (p.repeat(self._zoom, 0).repeat(self._zoom, 1) for p in (frame.rgb[0], depth))
         height, width = rgb.shape[:2]
         goal = env.task.goals.get("goal_xy")
         plan = self._map_of(width, height).draw(
@@ -128,7 +136,6 @@ class Recorder:
             goal_xy=None if goal is None else goal[0],
             fov_x_deg=simulator.config.fov_x_deg,
         )
-        depth = depth_picture(frame.depth[0], max_depth_m=env.config.max_depth_m)
         caption = self._caption(info, int(simulator.step_count[0]), 3 * width)
         return np.concatenate([np.concatenate([rgb, depth, plan], axis=1), caption])
 
@@ -142,9 +149,9 @@ class Recorder:
     def _caption(self, info: Mapping[str, Any], step: int, width: int) -> NDArray[np.uint8]:
         """One line of text below the panels."""
         words = [self._title, f"episode {self._episode}", f"step {step}"]
-        if "distance_to_goal" in info:
-            words.append(f"goal in {info['distance_to_goal']:.2f} m")
-            words.append(f"SPL {info['spl']:.2f}" if info["success"] else "")
+        words += [text.format(info[name]) for name, text in _CAPTIONS.items() if name in info]
+        if info.get("success"):
+            words.append(f"SPL {info['spl']:.2f}" if "spl" in info else "success")
         if self._env.simulator.collided[0]:
             words.append("contact")
         strip = Image.new("RGB", (width, _CAPTION_PX), _CAPTION_PAPER)
