@@ -53,7 +53,7 @@ class WorldEnv(gym.Env[Observation, Any], Generic[TaskT]):
                 f"render_mode must be None or one of {self.metadata['render_modes']}, "
                 f"got {render_mode!r}"
             )
-        config = self.Config(**options) if config is None else replace(config, **options)
+        config = self.Config.from_options(options) if config is None else replace(config, **options)
         self.config = config
         self.render_mode = render_mode
         self._batch: EnvBatch | None = EnvBatch(config)

@@ -8,6 +8,7 @@ modified, so those of one source and seed are built once for all N.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -16,6 +17,8 @@ from gymnasium import spaces
 from gymnasium.error import ResetNeeded
 
 from worldfm_envs.config import WorldConfig
+from worldfm_envs.episode_set import EpisodeSet
+from worldfm_envs.stored_worlds import StoredWorlds
 from worldfm_envs.task import Task
 from worldfm_envs.world_source import WorldCache, WorldSource
 from worldfm_gym.errors import ConfigError
@@ -50,11 +53,17 @@ class EnvBatch:
                 new_world_every=config.new_world_every,
                 body=config.body,
                 cache=shared,
+                prepare=config.prepare_world,
             )
             for _ in range(num_envs)
         ]
+        self._stored: StoredWorlds | None = None
+        if config.episodes is not None:
+            self._stored = StoredWorlds(
+                EpisodeSet.load(config.episodes), body=config.body, prepare=config.prepare_world
+            )
         self._task: Task | None = None
-        if self._sources[0].known:
+        if self._sources[0].known and self._stored is None:
             self._build([source.first() for source in self._sources])
 
     @property
@@ -79,32 +88,57 @@ class EnvBatch:
     ) -> None:
         """Start an episode in each of the environments `envs`.
 
-        From each generator are drawn, in this order: the world, a seed for what is random within
-        the episode without deciding its course (noise, appearance), and what the task needs.
+        From each generator are drawn, in this order: the world (or the stored episode), a seed for
+        what is random within the episode without deciding its course (noise, appearance), and what
+        the task needs.
 
         Args:
             envs: Indices of environments; all of them the first time.
             rngs: Their generators.
             restart: Whether each generator was just seeded.
-            options: Reset options, the same for all.
+            options: Reset options, the same for all, except that ``"episode"`` may be an array [N].
 
         Raises:
             ConfigError: If there is no such option.
         """
-        fixed = self._checked(options)
-        drawn = {
-            env: self._sources[env].next(rng, restart=again)
+        given = self._checked(options)
+        stored = self._stored_episodes(given.pop("episode", None))
+        beginnings = [
+            self._drawn(env, rng, restart=again, episode=stored[env])
             for env, rng, again in zip(envs, rngs, restart, strict=True)
-        }
+        ]
         if self._task is None:
-            self._build([drawn[env][0] for env in range(self.num_envs)])
-        for env, rng in zip(envs, rngs, strict=True):
-            worlds, chosen = drawn[env]
-            self._enter(env, worlds)
-            scene = env * len(worlds) + chosen
-            self.task.simulator.reset_objects([scene])
+            self._build([beginning.worlds for beginning in beginnings])
+        simulator = self.task.simulator
+        for env, rng, beginning in zip(envs, rngs, beginnings, strict=True):
+            self._enter(env, beginning.worlds)
+            scene = env * len(beginning.worlds) + beginning.chosen
+            simulator.reset_objects([scene])
             seed = int(rng.integers(2**63))
+            fixed = {**beginning.options, **given}
             self.task.start(env, rng, scene=scene, episode_seed=seed, options=fixed)
+
+    def _drawn(
+        self, env: int, rng: np.random.Generator, *, restart: bool, episode: int | None
+    ) -> _Beginning:
+        """Where the next episode of an environment takes place, and what is fixed of it."""
+        if self._stored is None:
+            worlds, chosen = self._sources[env].next(rng, restart=restart)
+            return _Beginning(worlds, chosen, {})
+        k = int(rng.integers(len(self._stored.episodes))) if episode is None else episode
+        return _Beginning([self._stored.world(k)], 0, self._stored.episodes[k].options)
+
+    def _stored_episodes(self, episode: Any) -> list[int | None]:
+        """Which episode of the set each environment is to take, None for one that is drawn."""
+        if episode is None:
+            return [None] * self.num_envs
+        wanted = np.asarray(episode)
+        if wanted.dtype.kind not in "iu" or wanted.shape not in ((), (self.num_envs,)):
+            raise ConfigError(
+                "reset option episode must be an index into the episode set, or an array of "
+                f"{self.num_envs}, one per environment; got {episode!r}"
+            )
+        return np.broadcast_to(wanted, self.num_envs).tolist()
 
     def _build(self, worlds: list[list[World]]) -> None:
         """The simulator and the task, with the worlds of each environment."""
@@ -136,12 +170,21 @@ class EnvBatch:
         if self.config.NEEDS_FLOOR:
             world.require_nav()
 
-    def _checked(self, options: Mapping[str, Any] | None) -> Mapping[str, Any]:
-        fixed = options or {}
-        unknown = sorted(set(fixed) - set(self.config.RESET_OPTIONS))
+    def _checked(self, options: Mapping[str, Any] | None) -> dict[str, Any]:
+        """The options, if there are such."""
+        known = [*self.config.RESET_OPTIONS, *(["episode"] if self._stored is not None else [])]
+        unknown = sorted(set(options or {}) - set(known))
         if unknown:
             raise ConfigError(
-                f"unknown reset options {unknown}: {type(self.config).__name__} takes "
-                f"{list(self.config.RESET_OPTIONS)}"
+                f"unknown reset options {unknown}: {type(self.config).__name__} takes {known}"
             )
-        return fixed
+        return dict(options or {})
+
+
+@dataclass(frozen=True, slots=True)
+class _Beginning:
+    """Worlds of an environment's scenes, the one that the episode is in, and reset options."""
+
+    worlds: list[World]
+    chosen: int
+    options: Mapping[str, Any]

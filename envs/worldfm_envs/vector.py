@@ -81,8 +81,8 @@ class WorldVectorEnv(VectorEnv[dict[str, Any], Any, NDArray[Any]]):
                 f"got {render_mode!r}"
             )
         self.autoreset_mode = _autoreset_mode(autoreset_mode)
-        make_config = self.Env.Config
-        self.config = make_config(**options) if config is None else replace(config, **options)
+        make_config = self.Env.Config.from_options
+        self.config = make_config(options) if config is None else replace(config, **options)
         self.num_envs = num_envs
         self.output = output
         self.render_mode = render_mode

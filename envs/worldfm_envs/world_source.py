@@ -16,6 +16,9 @@ WorldLike = str | PathLike[str] | World | Callable[[int], World]
 """A source for `worldfm_gym.make_world`, a world, or a function of a seed that makes one."""
 
 
+DRAWN_SEEDS = 1_000_000_000
+"""Seeds are drawn below; those from here on belong to the suites (`worldfm_envs.suites`)."""
+
 WorldCache = WeakValueDictionary[tuple[int, int | None], World]
 """Worlds in use by index of their source and seed: sources of one list build each only once."""
 
@@ -35,6 +38,7 @@ class WorldSource:
         new_world_every: int = 0,
         body: AgentBody | None = None,
         cache: WorldCache | None = None,
+        prepare: Callable[[World], World] | None = None,
     ) -> None:
         """Check and keep the sources.
 
@@ -46,6 +50,7 @@ class WorldSource:
                 make another world. 0 keeps the first worlds.
             body: The agent that walks; None takes the one that a world was made for.
             cache: Shared by several of the same list and body, so that they share worlds.
+            prepare: What is done to each world once it is built.
         """
         several = isinstance(world, Sequence) and not isinstance(world, str)
         self._sources: list[WorldLike] = list(world) if several else [world]  # type: ignore[arg-type, list-item]
@@ -65,6 +70,7 @@ class WorldSource:
         self._new_world_every = new_world_every
         self._body = body
         self._cache: WorldCache = WeakValueDictionary() if cache is None else cache
+        self._prepare = prepare
         self._seeds: list[int] = []
         self._worlds: list[World] = []
         self._episodes = 0
@@ -97,7 +103,7 @@ class WorldSource:
         if self._episodes == 0 and self._world_seed is not None:
             self._make([self._world_seed + i for i in range(count)])
         elif self._episodes == 0 or due:
-            self._make([int(seed) for seed in rng.integers(2**31, size=count)])
+            self._make([int(seed) for seed in rng.integers(DRAWN_SEEDS, size=count)])
         self._episodes += 1
         return list(self._worlds), int(rng.integers(count)) if count > 1 else 0
 
@@ -113,7 +119,8 @@ class WorldSource:
         key = (index, seed if takes_seed(source) else None)
         world = self._cache.get(key)
         if world is None:
-            world = self._cache[key] = build(source, seed, self._body)
+            world = build(source, seed, self._body)
+            world = self._cache[key] = self._prepare(world) if self._prepare else world
         return world
 
 
