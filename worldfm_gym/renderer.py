@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -62,7 +64,8 @@ def make_renderer(
         worlds: One per scene.
         device: ``"cpu"`` for numpy frames, ``"cuda"`` for torch frames on that device.
         **options: Of ``"frame"``: `model`, `steps`, `references` and `deterministic`, see
-            `worldfm_gym.frame_renderer.FrameRenderer`. The others take none.
+            `worldfm_gym.frame_renderer.FrameRenderer`; with a `model` that is WorldFM-XL, `model`
+            and `steps` (`worldfm_gym.xl_renderer.XLRenderer`). The others take none.
 
     Raises:
         RendererError: If there is no renderer of that name, or it does not have such an option.
@@ -70,9 +73,7 @@ def make_renderer(
     """
     _check_options(name, options)
     if name == "frame":
-        from worldfm_gym.frame_renderer import FrameRenderer
-
-        return FrameRenderer(worlds, device=device, **options)
+        return _frame_renderer(worlds, device, options)
     if name == "anchor":
         from worldfm_gym.anchor_renderer import AnchorRenderer
 
@@ -87,6 +88,26 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
     "anchor": (),
     "truth": (),
 }
+
+
+def _frame_renderer(worlds: Sequence[World], device: str, options: Mapping[str, Any]) -> Renderer:
+    """The renderer that the model is for."""
+    model = options.get("model")
+    if isinstance(model, str | os.PathLike) and Path(model).exists():
+        from worldfm_gym.frame_model.xl_checkpoint import is_xl
+
+        if is_xl(model):
+            from worldfm_gym.xl_renderer import XLRenderer
+
+            others = sorted(set(options) - {"model", "steps"})
+            if others:
+                raise RendererError(
+                    f"WorldFM-XL has no option {others[0]!r}; it has model and steps"
+                )
+            return XLRenderer(worlds, device=device, **options)
+    from worldfm_gym.frame_renderer import FrameRenderer
+
+    return FrameRenderer(worlds, device=device, **options)
 
 
 def _check_options(name: str, options: Mapping[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """Drawing with WorldFM-XL: small networks of seeded weights behind the renderer's protocol."""
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
@@ -9,7 +10,7 @@ from worldfm_gym.camera import Camera, heading_c2w
 from worldfm_gym.errors import FrameModelError, RendererError
 from worldfm_gym.frame_model.worldfm_xl import WorldFMXL, WorldFMXLConfig
 from worldfm_gym.frame_model.xl_checkpoint import XLModel, is_xl
-from worldfm_gym.renderer import Renderer
+from worldfm_gym.renderer import Renderer, make_renderer
 from worldfm_gym.worlds.world import Reference
 from worldfm_gym.xl_renderer import XLRenderer, as_single_pixels, nearest_reference
 
@@ -127,6 +128,24 @@ def test_released_files_draw_the_same(model, room, tmp_path):
     for path in (tmp_path, tmp_path / "worldfm_1-step.pth"):
         after = XLRenderer([room], model=path).render(cameras_at(0.0), scene)
         np.testing.assert_array_equal(before.rgb, after.rgb)
+
+
+def test_environments_draw_with_it(model, room, tmp_path):
+    path = tmp_path / "xl.safetensors"
+    model.save_pretrained(path)
+    with pytest.raises(RendererError, match="no option 'references'"):
+        make_renderer("frame", [room], model=path, references=2)
+    env = gym.make(
+        "WorldFM/FreeCamera-v0",
+        world=room,
+        renderer_options={"model": path},
+        width=SIDE,
+        height=SIDE,
+    )
+    observation, _ = env.reset(seed=0)
+    assert type(env.unwrapped.simulator.renderer) is XLRenderer
+    assert observation["rgb"].shape == (SIDE, SIDE, 3)
+    env.close()
 
 
 def test_files_that_lack_something_are_refused(model, tmp_path):
