@@ -15,8 +15,8 @@ import numpy as np
 
 import worldfm_gym
 from worldfm_envs.base import WorldEnv
-from worldfm_envs.categories import CATEGORIES
 from worldfm_envs.episode_set import SUITES_FOLDER, EpisodeSet, StoredEpisode
+from worldfm_envs.episodes import difficulty_of
 from worldfm_gym.camera import Camera
 from worldfm_gym.data import GARAGE
 from worldfm_gym.errors import ConfigError, NavigationError
@@ -26,7 +26,6 @@ from worldfm_gym.worlds.world import World
 FIRST_SEED = 1_000_000_000
 """Suites have the worlds from this seed on; whoever trains takes worlds below it."""
 
-_EASY_M, _MEDIUM_M = 3.0, 6.0
 _POSITION_DIGITS, _ANGLE_DIGITS = 4, 6
 _TRIES = 50
 
@@ -139,15 +138,16 @@ def generate_episodes(
             raise ConfigError(f"episodes are drawn from WorldFM environments, got {env_id}")
         rng = np.random.default_rng([seed, world_seed or 0])
         for _ in range(per_world):
-            options, distance = _draw(inner, rng)
+            options = _draw(inner, rng)
+            distance_m, difficulty = _way(inner)
             episodes.append(
                 StoredEpisode(
                     id=f"{len(episodes):04d}",
                     source=source,
                     seed=world_seed,
                     options=options,
-                    geodesic_distance_m=distance,
-                    difficulty=None if distance is None else difficulty_of(distance),
+                    geodesic_distance_m=distance_m,
+                    difficulty=difficulty,
                 )
             )
         env.close()
@@ -158,13 +158,6 @@ def generate_episodes(
         episodes=tuple(episodes),
         description=description,
     )
-
-
-def difficulty_of(geodesic_distance_m: float) -> str:
-    """``"easy"`` below 3 m of way, ``"medium"`` below 6 m, else ``"hard"``."""
-    if geodesic_distance_m < _EASY_M:
-        return "easy"
-    return "medium" if geodesic_distance_m < _MEDIUM_M else "hard"
 
 
 class BlankRenderer:
@@ -189,39 +182,52 @@ class BlankRenderer:
         )
 
 
-def _draw(env: WorldEnv[Any], rng: np.random.Generator) -> tuple[dict[str, Any], float | None]:
-    """Reset options of one new episode, and the way to its goal in metres, if it has one."""
+def _draw(env: WorldEnv[Any], rng: np.random.Generator) -> dict[str, Any]:
+    """Put `env` into a new episode; returns the reset options that lead there."""
     for _ in range(_TRIES):
         env.reset(seed=int(rng.integers(2**31)))
         options = _options(env)
         if not options:
             raise ConfigError(f"{type(env).__name__} has no reset option that fixes an episode")
         try:
-            _, info = env.reset(seed=0, options=options)
+            env.reset(seed=0, options=options)
         except NavigationError:
             continue  # rounding put a point into a wall
-        distance = info.get("distance_to_goal")
-        return options, None if distance is None else round(distance, _POSITION_DIGITS)
+        return options
     raise NavigationError(f"found no episode in {env.world.source} that survives rounding")
+
+
+def _way(env: WorldEnv[Any]) -> tuple[float | None, str | None]:
+    """Geodesic distance in metres and difficulty of the episode that `env` is in, if it leads."""
+    episodes = getattr(env.task, "episodes", None)
+    if episodes is None:
+        return None, None
+    (episode,) = episodes
+    straight_m = episode.goal.straight_m(episode.start_xy)
+    difficulty = difficulty_of(episode.distance_m, straight_m)
+    return round(episode.distance_m, _POSITION_DIGITS), difficulty
 
 
 def _options(env: WorldEnv[Any]) -> dict[str, Any]:
     """The reset options that fix the episode that `env` is in, with rounded numbers."""
-    simulator, goals = env.simulator, env.task.goals
+    simulator = env.simulator
     known = {
-        "start_xy": lambda: _rounded(simulator.position_xy[0], _POSITION_DIGITS),
-        "start_yaw": lambda: _rounded(simulator.yaw[0], _ANGLE_DIGITS),
-        "goal_xy": lambda: _rounded(goals["goal_xy"][0], _POSITION_DIGITS),
-        "goal_yaw": lambda: _rounded(goals["goal_yaw"][0], _ANGLE_DIGITS),
-        "category": lambda: CATEGORIES[int(goals["goal_category"][0])],
-        "c2w": lambda: _rounded(simulator.c2w[0], _POSITION_DIGITS),
+        "start_xy": simulator.position_xy,
+        "start_yaw": simulator.yaw,
+        "c2w": simulator.c2w,
+        **env.task.goals,
     }
-    return {name: known[name]() for name in env.config.RESET_OPTIONS if name in known}
+    names = [name for name in env.config.RESET_OPTIONS if name in known]
+    return {name: _rounded(known[name][0]) for name in names}
 
 
-def _rounded(values: Any, digits: int) -> Any:
-    """Numbers as JSON has them."""
-    return np.round(np.asarray(values, np.float64), digits).tolist()
+def _rounded(value: Any) -> Any:
+    """A number or an array of numbers as JSON has them."""
+    array = np.asarray(value)
+    if array.dtype.kind == "f":
+        digits = _POSITION_DIGITS if array.ndim else _ANGLE_DIGITS
+        array = np.round(array.astype(np.float64), digits)
+    return array.tolist()
 
 
 def main() -> None:

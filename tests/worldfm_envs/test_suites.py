@@ -6,8 +6,10 @@ import pytest
 
 import worldfm_gym  # noqa: F401
 from worldfm_envs.episode_set import SUITES_FOLDER, EpisodeSet
-from worldfm_envs.suites import SUITES, BlankRenderer, difficulty_of, generate_episodes
+from worldfm_envs.episodes import difficulty_of
+from worldfm_envs.suites import SUITES, BlankRenderer, generate_episodes
 from worldfm_gym.errors import ConfigError
+from worldfm_gym.registration import ENTRY_POINTS
 from worldfm_gym.training.generator_config import TRAINING_SEEDS
 
 
@@ -52,9 +54,10 @@ def test_distances_are_those_of_the_map_and_in_range() -> None:
         _, info = env.reset(options=dict(stored.options))
         assert info["distance_to_goal"] == pytest.approx(stored.geodesic_distance_m, abs=2e-3)
         straight = np.subtract(stored.options["goal_xy"], stored.options["start_xy"])
+        straight_m = float(np.linalg.norm(straight))
         # An interpolated field is within a few percent of the true distance.
-        assert stored.geodesic_distance_m > 0.97 * np.linalg.norm(straight)
-        assert stored.difficulty == difficulty_of(stored.geodesic_distance_m)
+        assert stored.geodesic_distance_m > 0.97 * straight_m
+        assert stored.difficulty == difficulty_of(stored.geodesic_distance_m, straight_m)
     assert all(1.0 <= e.geodesic_distance_m <= 30.0 for e in suite)
     env.close()
 
@@ -74,6 +77,24 @@ def test_a_camera_without_a_goal_has_a_start_pose() -> None:
     assert np.shape(drawn[0].options["c2w"]) == (4, 4)
     assert drawn[0].geodesic_distance_m is None
     assert drawn[0].difficulty is None
+
+
+@pytest.mark.parametrize("env_id", sorted(set(ENTRY_POINTS) - {"WorldFM/FreeCamera-v0"}))
+def test_every_task_starts_where_its_file_says(env_id: str) -> None:
+    drawn = generate_episodes("x", env_id, source="rooms", seeds=(3,), per_world=2)
+    env = gym.make(env_id, world="rooms", world_seed=3, renderer=BlankRenderer)
+    for stored in drawn:
+        seen = []
+        for seed in (1, 2):
+            env.reset(seed=seed, options=dict(stored.options))
+            inner = env.unwrapped
+            fixed = {n: g for n, g in inner.task.goals.items() if n in stored.options}
+            seen.append([inner.simulator.c2w[0], *fixed.values()])
+        for first, second in zip(*seen, strict=True):
+            assert np.array_equal(first, second)
+        if "start_xy" in stored.options:
+            assert inner.simulator.position_xy[0] == pytest.approx(stored.options["start_xy"])
+    env.close()
 
 
 def test_refuses_an_empty_set() -> None:
