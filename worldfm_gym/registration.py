@@ -8,6 +8,8 @@ MAX_EPISODE_STEPS = 500
 
 ENTRY_POINTS = {
     "WorldFM/FreeCamera-v0": "worldfm_envs.free_camera:FreeCamera",
+    "WorldFM/ImageNav-v0": "worldfm_envs.image_nav:ImageNav",
+    "WorldFM/ObjectNav-v0": "worldfm_envs.object_nav:ObjectNav",
     "WorldFM/PointNav-v0": "worldfm_envs.point_nav:PointNav",
 }
 """By id, module and stem of the classes, ``…Env`` and ``…VectorEnv``; strings, so that the engine
