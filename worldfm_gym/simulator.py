@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from worldfm_gym.appearance import Appearance, AppearanceTable
 from worldfm_gym.camera import Camera, check_rigid, heading_c2w, intrinsics_from_fov
 from worldfm_gym.errors import SimulatorError
 from worldfm_gym.frame import Frame
@@ -164,6 +165,7 @@ class Simulator:
         intrinsics = intrinsics_from_fov(self.config.fov_x_deg, **size)
         self._intrinsics = Camera(self.c2w, intrinsics, **size).intrinsics
         self.bodies = np.full(count, -1)
+        self._appearances = AppearanceTable(len(self.worlds))
         self._grouped = -1
 
     @property
@@ -350,7 +352,8 @@ class Simulator:
     ) -> Frame:
         size = {"width": self.config.width, "height": self.config.height}
         cameras = Camera.unchecked(c2w, intrinsics, **size)
-        return self.renderer.render(cameras, scene, object_poses=self.objects.drawn_poses)
+        frame = self.renderer.render(cameras, scene, object_poses=self.objects.drawn_poses)
+        return self._appearances.paint(frame, scene)
 
     def set_object_pose(self, scene: int, instance: int, pose: ArrayLike) -> None:
         """Move one object of one scene; the world itself stays as it is.
@@ -379,6 +382,22 @@ class Simulator:
             KeyError: If the scene's world has no object with such an instance id.
         """
         self.objects.set_pushable(scene, instances)
+
+    def set_appearance(self, scene: int, appearance: Appearance | None) -> None:
+        """Show a scene in other colors from now on; None shows it as it is drawn.
+
+        Geometry, depth and instance ids stay as they are. Holds until another is set or the scene
+        gets another world; it is no part of `state()`.
+
+        Raises:
+            SimulatorError: If the scene index is out of range.
+        """
+        self._check_scenes(np.array([scene]))
+        self._appearances.set(scene, appearance)
+
+    def appearance(self, scene: int) -> Appearance | None:
+        """In which colors a scene is shown, or None for those in which it is drawn."""
+        return self._appearances.get(scene)
 
     def attach_body(self, agent: int, instance: int | None) -> None:
         """Let an object follow an agent's position on the floor and heading, as its body.
@@ -468,6 +487,7 @@ class Simulator:
         inhabitants = np.flatnonzero(self.scene == scene)
         self.bodies[inhabitants] = -1
         self.objects.replace_world(scene, world)
+        self._appearances.set(scene, None)
         self.time_s[scene] = 0.0
         self._grouped = -1
         if len(inhabitants):

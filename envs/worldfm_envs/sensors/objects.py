@@ -80,8 +80,7 @@ def present_instances(simulator: Simulator) -> NDArray[np.int64]:
 
 def own_bodies(source: SensorInput) -> NDArray[np.int64]:
     """Index of the object that each agent carries along as its body, int64 [M]; −1 for none."""
-    bodies = getattr(source.simulator, "bodies", None)
-    return np.full(len(source), -1) if bodies is None else bodies[source.agents]
+    return source.simulator.bodies[source.agents]
 
 
 def _with_visible(rows: NDArray[np.float32], image: Any) -> Any:
