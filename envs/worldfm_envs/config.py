@@ -9,6 +9,7 @@ from os import PathLike
 from typing import Any, ClassVar, Literal, Self
 
 from worldfm_envs.actions import ActionModel, ContinuousVelocity, DiscreteSteps
+from worldfm_envs.appearance import AppearanceConfig
 from worldfm_envs.depth_noise import DepthNoise
 from worldfm_envs.episode_set import EpisodeSet
 from worldfm_envs.rgb_noise import RgbNoise
@@ -16,6 +17,7 @@ from worldfm_envs.sensors import Sensor, make_sensors
 from worldfm_envs.sensors.images import DepthType
 from worldfm_envs.task import Task
 from worldfm_envs.world_source import WorldLike
+from worldfm_gym.appearance import Appearance
 from worldfm_gym.errors import ConfigError
 from worldfm_gym.navigation import AgentBody
 from worldfm_gym.renderer import Renderer
@@ -66,6 +68,9 @@ class WorldConfig(ABC):
             ``"salt_and_pepper"``, or a `worldfm_envs.rgb_noise.RgbNoise` of your own strength.
         depth_noise: Noise of the `depth` observation: None, ``"redwood"``, ``"kinect"``, or a
             `worldfm_envs.depth_noise.DepthNoise`.
+        appearance: How far the colors of each episode may go from those of the world
+            (`worldfm_envs.appearance.AppearanceConfig`); None leaves them. Geometry, and with it
+            the course of an episode, stays the same.
     """
 
     OBSERVATIONS: ClassVar[tuple[str, ...]]
@@ -99,6 +104,7 @@ class WorldConfig(ABC):
     lidar_range_m: float = 10.0
     rgb_noise: str | RgbNoise | None = None
     depth_noise: str | DepthNoise | None = None
+    appearance: AppearanceConfig | None = None
 
     def __post_init__(self) -> None:
         if self.depth_dtype not in ("uint8", "float32"):
@@ -117,6 +123,10 @@ class WorldConfig(ABC):
             return cls(**options)
         episodes = EpisodeSet.load(options["episodes"])
         return cls(**{**episodes.config, **options, "episodes": episodes})
+
+    def draw_appearance(self, episode_seed: int, world: World) -> Appearance | None:
+        """In which colors an episode in a world is shown, None for the world's own."""
+        return None if self.appearance is None else self.appearance.draw(episode_seed, world)
 
     def prepare_world(self, world: World) -> World:
         """What the task adds to each world that is built, once; the world itself by default."""
