@@ -115,6 +115,9 @@ class EnvBatch:
             scene = env * len(beginning.worlds) + beginning.chosen
             simulator.reset_objects([scene])
             seed = int(rng.integers(2**63))
+            # Always, for an earlier episode may have had one; before the task draws its goals.
+            appearance = self.config.draw_appearance(seed, simulator.worlds[scene])
+            simulator.set_appearance(scene, appearance)
             fixed = {**beginning.options, **given}
             self.task.start(env, rng, scene=scene, episode_seed=seed, options=fixed)
 
