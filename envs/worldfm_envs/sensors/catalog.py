@@ -20,6 +20,7 @@ from worldfm_envs.sensors.state import (
     PoseSensor,
     VelocitySensor,
 )
+from worldfm_envs.sensors.targets import TargetSensor
 from worldfm_envs.sensors.top_down import TopDownSensor
 from worldfm_gym.errors import ConfigError
 
@@ -49,6 +50,7 @@ SENSORS: dict[str, Callable[[WorldConfig], Sensor]] = {
     ),
     "imagegoal": lambda config: ImageGoalSensor(width=config.width, height=config.height),
     "objectgoal": lambda config: ObjectGoalSensor(),
+    "targets": lambda config: TargetSensor(num_targets=getattr(config, "num_targets", 1)),
     "gps": lambda config: GpsSensor(),
     "compass": lambda config: CompassSensor(),
     "velocity": lambda config: VelocitySensor(),

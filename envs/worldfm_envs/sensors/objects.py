@@ -32,6 +32,14 @@ from worldfm_gym.simulator import Simulator
 
 OBJECT_COLUMNS = 14
 _MAX_INSTANCE = 2.0**24  # what float32 still holds exactly
+ROW_BOUNDS = np.array(
+    [
+        [-POSITION_LIMIT_M] * 3 + [-1.0] * 6 + [0.0] * 5,
+        [POSITION_LIMIT_M] * 3 + [1.0] * 6 + [POSITION_LIMIT_M] * 3 + [1.0, _MAX_INSTANCE],
+    ],
+    np.float32,
+)
+"""Smallest and largest values of a row, float32 [2, 14]."""
 
 
 class ObjectPoseSensor:
@@ -42,14 +50,9 @@ class ObjectPoseSensor:
     """
 
     def __init__(self, *, num_objects: int) -> None:
-        low = [-POSITION_LIMIT_M] * 3 + [-1.0] * 6 + [0.0] * 5
-        high = [POSITION_LIMIT_M] * 3 + [1.0] * 6 + [POSITION_LIMIT_M] * 3 + [1.0, _MAX_INSTANCE]
         self._num_objects = num_objects
-        self.space = spaces.Box(
-            np.tile(np.array(low, np.float32), num_objects),
-            np.tile(np.array(high, np.float32), num_objects),
-            dtype=np.float32,
-        )
+        low, high = np.tile(ROW_BOUNDS, num_objects)
+        self.space = spaces.Box(low, high, dtype=np.float32)
 
     def read(self, source: SensorInput) -> Any:
         """See `Sensor.read`."""
@@ -68,7 +71,7 @@ class ObjectPoseSensor:
             rows,
         )
         if on_device:
-            return _with_visible(rows, image)
+            return with_visible(rows, image)
         return rows.reshape(len(rows), -1)
 
 
@@ -83,8 +86,8 @@ def own_bodies(source: SensorInput) -> NDArray[np.int64]:
     return source.simulator.bodies[source.agents]
 
 
-def _with_visible(rows: NDArray[np.float32], image: Any) -> Any:
-    """Rows [M, K, 14] as a tensor [M, K · 14], with what the images [M, H, W] on it show."""
+def with_visible(rows: NDArray[np.float32], image: Any) -> Any:
+    """Rows [M, K, ≥ 14] as a flat tensor [M, …], with what the images [M, H, W] on it show."""
     import torch
 
     ids = rows[..., 13].astype(np.int64)
@@ -112,23 +115,28 @@ def _fill_rows(
         kept = _nearest(c2w[i], poses[s], instances[s], own[i], nearest, distance)
         if kept == 0:
             continue
-        seen = _ids_in(image[i], instances[s].max())
+        seen = ids_in(image[i], instances[s].max())
         for j in range(kept):
             k = nearest[j]
-            row = rows[i, j]
-            for a in range(3):
-                for b in range(4):
-                    value = 0.0
-                    for c in range(3):
-                        offset = c2w[i, c, 3] if b == 3 else 0.0
-                        value += c2w[i, c, a] * (poses[s, k, c, b] - offset)
-                    if b == 3:
-                        row[a] = min(max(value, -POSITION_LIMIT_M), POSITION_LIMIT_M)
-                    elif b < 2:
-                        row[3 + 3 * b + a] = min(max(value, -1.0), 1.0)
-                row[9 + a] = min(sizes[s, k, a], POSITION_LIMIT_M)
-            row[12] = seen[instances[s, k]]
-            row[13] = instances[s, k]
+            fill_row(c2w[i], poses[s, k], sizes[s, k], rows[i, j])
+            rows[i, j, 12] = seen[instances[s, k]]
+            rows[i, j, 13] = instances[s, k]
+
+
+@njit(cache=True, nogil=True)
+def fill_row(c2w: Any, pose: Any, size: Any, row: Any) -> None:
+    """The first 12 columns: pose and size of an object as seen from a camera."""
+    for a in range(3):
+        for b in range(4):
+            value = 0.0
+            for c in range(3):
+                offset = c2w[c, 3] if b == 3 else 0.0
+                value += c2w[c, a] * (pose[c, b] - offset)
+            if b == 3:
+                row[a] = min(max(value, -POSITION_LIMIT_M), POSITION_LIMIT_M)
+            elif b < 2:
+                row[3 + 3 * b + a] = min(max(value, -1.0), 1.0)
+        row[9 + a] = min(size[a], POSITION_LIMIT_M)
 
 
 @njit(cache=True, nogil=True)
@@ -154,7 +162,7 @@ def _nearest(c2w: Any, poses: Any, instances: Any, own: int, nearest: Any, dista
 
 
 @njit(cache=True, nogil=True)
-def _ids_in(image: Any, largest: int) -> Any:
+def ids_in(image: Any, largest: int) -> Any:
     """Which ids 0…largest an instance image [H, W] shows, bool [largest + 1]."""
     seen = np.zeros(largest + 1, np.bool_)
     last = np.int64(-1)
