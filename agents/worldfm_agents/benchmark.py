@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import groupby
 from time import perf_counter
 from typing import Any
 
@@ -61,30 +60,27 @@ def play(
     Raises:
         ConfigError: If the environment does not have an option.
     """
-    arguments = {**episodes.config, **(options or {})}
-    numbered = enumerate(episodes)
-    for (source, seed), group in groupby(numbered, key=lambda k: (k[1].source, k[1].seed)):
-        env = gym.make(env_id or episodes.env_id, world=source, world_seed=seed or 0, **arguments)
-        for number, stored in group:
-            start = perf_counter()
-            result = rollout(
-                env,
-                make_agent(env, number),
-                episodes=1,
-                seed=number,
-                reset_options=dict(stored.options),
-            )[0]
-            yield PlayedEpisode(
-                id=stored.id,
-                geodesic_distance_m=stored.geodesic_distance_m,
-                difficulty=stored.difficulty,
-                steps=result.steps,
-                total_reward=result.total_reward,
-                truncated=result.truncated,
-                metrics=_numbers(result),
-                seconds=perf_counter() - start,
-            )
-        env.close()
+    env = gym.make(env_id or episodes.env_id, episodes=episodes, **(options or {}))
+    for number, stored in enumerate(episodes):
+        start = perf_counter()
+        result = rollout(
+            env,
+            make_agent(env, number),
+            episodes=1,
+            seed=number,
+            reset_options={"episode": number},
+        )[0]
+        yield PlayedEpisode(
+            id=stored.id,
+            geodesic_distance_m=stored.geodesic_distance_m,
+            difficulty=stored.difficulty,
+            steps=result.steps,
+            total_reward=result.total_reward,
+            truncated=result.truncated,
+            metrics=_numbers(result),
+            seconds=perf_counter() - start,
+        )
+    env.close()
 
 
 def _numbers(result: EpisodeResult) -> dict[str, float]:

@@ -21,7 +21,6 @@ from worldfm_agents.benchmark_report import (
 from worldfm_agents.cli import main
 from worldfm_agents.scripted import GreedyAgent, ShortestPathAgent
 from worldfm_envs.episode_set import EpisodeSet, StoredEpisode
-from worldfm_gym.errors import ConfigError
 
 UNSEEN = {"renderer": "anchor", "width": 16, "height": 16}
 
@@ -164,11 +163,8 @@ def test_says_what_is_wrong(arguments: list[str], message: str, capsys) -> None:
     assert message in capsys.readouterr().err
 
 
-def test_an_unknown_argument_is_an_error_of_configuration(maze_set: Path, tmp_path: Path) -> None:
-    path = tmp_path / "results"
-    save(results(EpisodeSet.load(maze_set), [played(1.0)], agent="a", env_id="X", options={}), path)
-    assert sorted(p.name for p in path.iterdir()) == ["mazes-a.json", "mazes-a.md"]
-    empty = StoredEpisode(id="a", source="maze", seed=3, options={"nonsense": 1})
-    strange = EpisodeSet(name="x", env_id="WorldFM/PointNav-v0", episodes=(empty,))
-    with pytest.raises(ConfigError, match="nonsense"):
-        list(play(strange, lambda env, k: GreedyAgent(), options=UNSEEN))
+def test_files_are_named_by_suite_and_agent(tmp_path: Path) -> None:
+    suite = EpisodeSet.load("maze-val")
+    save(results(suite, [played(1.0)], agent="a", env_id="X", options={}), tmp_path / "new")
+    names = sorted(path.name for path in (tmp_path / "new").iterdir())
+    assert names == ["maze-val-a.json", "maze-val-a.md"]
