@@ -7,8 +7,10 @@ import gymnasium
 MAX_EPISODE_STEPS = 500
 
 ENTRY_POINTS = {
+    "WorldFM/Explore-v0": "worldfm_envs.explore:Explore",
     "WorldFM/FreeCamera-v0": "worldfm_envs.free_camera:FreeCamera",
     "WorldFM/ImageNav-v0": "worldfm_envs.image_nav:ImageNav",
+    "WorldFM/Inspect-v0": "worldfm_envs.inspect_objects:Inspect",
     "WorldFM/ObjectNav-v0": "worldfm_envs.object_nav:ObjectNav",
     "WorldFM/PointNav-v0": "worldfm_envs.point_nav:PointNav",
 }

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from worldfm_envs.actions import ActionModel, FreeVelocity
+from worldfm_envs.actions import ActionModel
 from worldfm_envs.base import WorldEnv
-from worldfm_envs.config import WorldConfig
+from worldfm_envs.flying import FlyingConfig
 from worldfm_envs.free_camera_task import FreeCameraTask
 from worldfm_envs.sensors import Sensor
 from worldfm_envs.vector import WorldVectorEnv
@@ -16,28 +16,12 @@ from worldfm_gym.simulator import Simulator
 
 
 @dataclass(frozen=True, kw_only=True)
-class FreeCameraConfig(WorldConfig):
-    """Arguments of `FreeCameraEnv`.
-
-    Attributes:
-        step_s: Duration of a step, seconds.
-        max_speed_mps: Largest speed along each axis.
-        max_turn_dps: Largest turn rate about each axis, degrees per second.
-    """
+class FreeCameraConfig(FlyingConfig):
+    """Arguments of `FreeCameraEnv`: those of every environment in which the camera flies."""
 
     OBSERVATIONS: ClassVar = ("rgb", "depth", "collision", "object_poses", "pose")
     RESET_OPTIONS: ClassVar = FreeCameraTask.OPTIONS
     NEEDS_FLOOR: ClassVar = False
-
-    step_s: float = 0.1
-    max_speed_mps: float = 1.0
-    max_turn_dps: float = 60.0
-
-    def make_actions(self) -> ActionModel:
-        """See `WorldConfig.make_actions`."""
-        return FreeVelocity(
-            max_speed_mps=self.max_speed_mps, max_turn_dps=self.max_turn_dps, step_s=self.step_s
-        )
 
     def make_task(
         self, simulator: Simulator, *, actions: ActionModel, sensors: Mapping[str, Sensor]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from worldfm_envs.start_pose import place_free_camera
 from worldfm_envs.task import Outcome, Task
 
 
@@ -20,15 +21,7 @@ class FreeCameraTask(Task):
         self, agent: int, rng: np.random.Generator, *, scene: int, options: Mapping[str, Any]
     ) -> None:
         """See `Task.begin`; option `c2w` [4, 4] fixes the start pose."""
-        simulator = self.simulator
-        world = simulator.worlds[scene]
-        if "c2w" in options:
-            simulator.place([agent], np.asarray(options["c2w"], np.float64), scene=[scene])
-        elif world.nav is None:
-            simulator.place([agent], world.start_c2w, scene=[scene])
-        else:
-            xy = world.nav.random_point(rng)
-            simulator.place_ground([agent], xy, rng.uniform(-np.pi, np.pi), scene=[scene])
+        place_free_camera(self.simulator, agent, rng, scene=scene, options=options)
 
     def score(self, stopped: NDArray[np.bool_]) -> Outcome:
         """See `Task.score`: no reward, no end."""

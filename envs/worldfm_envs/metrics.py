@@ -15,30 +15,54 @@ from numba import njit
 from numpy.typing import NDArray
 
 
-class NavigationMetrics:
-    """Arrays of length N, one entry per agent.
+class TravelMetrics:
+    """How far agents went, arrays of length N.
+
+    Attributes:
+        path_length_m: Length of the way travelled, metres.
+        collisions: Number of steps that met something.
+    """
+
+    def __init__(self, num_agents: int, *, axes: int = 2) -> None:
+        """Begin nowhere; positions have 2 axes on the floor, or 3."""
+        self.path_length_m = np.zeros(num_agents)
+        self.collisions = np.zeros(num_agents, np.int64)
+        self._position = np.zeros((num_agents, axes))
+
+    def restart(self, agent: int, position: NDArray[np.float64]) -> None:
+        """Start an episode of one agent at a point [axes]."""
+        self._position[agent] = position
+        self.path_length_m[agent] = self.collisions[agent] = 0
+
+    def travel(self, position: NDArray[np.float64], collided: NDArray[np.bool_]) -> None:
+        """Account for one step that led to points [N, axes] and met something or not [N]."""
+        _travel(position, collided, self._position, self.path_length_m, self.collisions)
+
+    def as_info(self) -> dict[str, NDArray[Any]]:
+        """The metrics under their names in `info`, fresh arrays [N]."""
+        return {"path_length": self.path_length_m.copy(), "collisions": self.collisions.copy()}
+
+
+class NavigationMetrics(TravelMetrics):
+    """How well agents get to their goals, arrays of length N.
 
     Attributes:
         start_distance_m: Geodesic distance to the goal when the episode began, metres.
         distance_to_goal_m: Geodesic distance to the goal now, metres.
         progress_m: By how much the last step shrank that distance, metres.
-        path_length_m: Length of the way travelled, metres.
-        collisions: Number of steps that met something.
         success: Whether the agent stopped where the task wants it.
         spl: Success weighted by path length, ``S · l / max(p, l)``; 0 until the agent stops.
         soft_spl: SPL with progress for success, ``max(0, 1 − d / l) · l / max(p, l)``.
     """
 
     def __init__(self, num_agents: int) -> None:
+        super().__init__(num_agents)
         self.start_distance_m = np.ones(num_agents)
         self.distance_to_goal_m = np.ones(num_agents)
         self.progress_m = np.zeros(num_agents)
-        self.path_length_m = np.zeros(num_agents)
-        self.collisions = np.zeros(num_agents, np.int64)
         self.success = np.zeros(num_agents, np.bool_)
         self.spl = np.zeros(num_agents)
         self.soft_spl = np.zeros(num_agents)
-        self._position_xy = np.zeros((num_agents, 2))
 
     def as_info(self) -> dict[str, NDArray[Any]]:
         """The metrics under their names in `info`, fresh arrays [N]."""
@@ -47,16 +71,14 @@ class NavigationMetrics:
             "spl": self.spl.copy(),
             "soft_spl": self.soft_spl.copy(),
             "distance_to_goal": self.distance_to_goal_m.copy(),
-            "path_length": self.path_length_m.copy(),
-            "collisions": self.collisions.copy(),
+            **super().as_info(),
         }
 
     def begin(self, agent: int, position_xy: NDArray[np.float64], distance_m: float) -> None:
         """Start an episode of one agent at a point [2] a geodesic distance from its goal."""
-        self._position_xy[agent] = position_xy
+        self.restart(agent, position_xy)
         self.start_distance_m[agent] = self.distance_to_goal_m[agent] = distance_m
-        self.progress_m[agent] = self.path_length_m[agent] = 0.0
-        self.collisions[agent] = 0
+        self.progress_m[agent] = 0.0
         self.success[agent] = False
         self.spl[agent] = self.soft_spl[agent] = 0.0
 
@@ -76,17 +98,14 @@ class NavigationMetrics:
             collided: Whether the step met something [N].
             success: Whether the agent declared that it has arrived, and has [N].
         """
+        self.travel(position_xy, collided)
         _update(
-            position_xy,
             distance_m,
-            collided,
             success,
-            self._position_xy,
             self.start_distance_m,
             self.distance_to_goal_m,
             self.progress_m,
             self.path_length_m,
-            self.collisions,
             self.success,
             self.spl,
             self.soft_spl,
@@ -94,17 +113,28 @@ class NavigationMetrics:
 
 
 @njit(cache=True, nogil=True)
+def _travel(
+    position: Any, collided: Any, last_position: Any, path_length_m: Any, collisions: Any
+) -> None:
+    """`TravelMetrics.travel` on arrays, in place."""
+    for i in range(len(position)):
+        square = 0.0
+        for axis in range(position.shape[1]):
+            way = position[i, axis] - last_position[i, axis]
+            square += way * way
+            last_position[i, axis] = position[i, axis]
+        path_length_m[i] += math.sqrt(square)
+        collisions[i] += collided[i]
+
+
+@njit(cache=True, nogil=True)
 def _update(
-    position_xy: Any,
     distance_m: Any,
-    collided: Any,
     succeeded: Any,
-    last_xy: Any,
     start_distance_m: Any,
     distance_to_goal_m: Any,
     progress_m: Any,
     path_length_m: Any,
-    collisions: Any,
     success: Any,
     spl: Any,
     soft_spl: Any,
@@ -114,11 +144,6 @@ def _update(
         before = distance_to_goal_m[i]
         now = distance_m[i] if math.isfinite(distance_m[i]) else before
         distance_to_goal_m[i], progress_m[i] = now, before - now
-        path_length_m[i] += math.hypot(
-            position_xy[i, 0] - last_xy[i, 0], position_xy[i, 1] - last_xy[i, 1]
-        )
-        last_xy[i, 0], last_xy[i, 1] = position_xy[i, 0], position_xy[i, 1]
-        collisions[i] += collided[i]
         success[i] = succeeded[i]
         start = start_distance_m[i]
         longest = max(start, path_length_m[i])

@@ -32,24 +32,15 @@ _SAMPLES = np.array(
 
 
 def sees_object(simulator: Simulator, scene: int, k: int, eye_world: NDArray[np.float64]) -> bool:
-    """Whether object k of a scene, in the order of its world, is in sight of a point [3]."""
+    """Whether object k of a scene, in the order of its world, is in sight of a point [3] now."""
     objects = simulator.objects
-    voxels = simulator.worlds[scene].require_nav().voxels
-    if not objects.present[scene, k]:
-        return False
-    return bool(
-        _sees(
-            voxels.states,
-            voxels.origin,
-            voxels.cell_m,
-            objects.poses[scene],
-            objects.sizes[scene],
-            objects.present[scene],
-            k,
-            np.ascontiguousarray(eye_world, np.float64),
-            _SAMPLES,
-        )
-    )
+    there = objects.poses[scene], objects.sizes[scene], objects.present[scene]
+    return _sees_among(simulator.worlds[scene], *there, k, eye_world)
+
+
+def sees_resting_object(world: World, k: int, eye_world: NDArray[np.float64]) -> bool:
+    """Whether object k is in sight of a point [3] with objects where the world holds them."""
+    return _sees_among(world, *_resting(world), k, eye_world)
 
 
 def distance_to_object(simulator: Simulator, scene: int, k: int, xy: NDArray[np.float64]) -> float:
@@ -71,7 +62,6 @@ def viewpoints(world: World, k: int, *, reach_m: float, eye_height_m: float) -> 
         Bool [ny, nx]; only cells where the body fits.
     """
     nav = world.require_nav()
-    poses = np.array([item.pose for item in world.objects])
     cells = np.zeros(nav.shape, np.bool_)
     _viewpoints(
         nav.navigable,
@@ -80,9 +70,7 @@ def viewpoints(world: World, k: int, *, reach_m: float, eye_height_m: float) -> 
         nav.voxels.states,
         nav.voxels.origin,
         object_boxes(world.objects),
-        poses,
-        np.array([item.size for item in world.objects]),
-        poses[:, 2, 3] > PARKED_BELOW_M,
+        *_resting(world),
         k,
         reach_m,
         eye_height_m,
@@ -90,6 +78,28 @@ def viewpoints(world: World, k: int, *, reach_m: float, eye_height_m: float) -> 
         cells,
     )
     return cells
+
+
+def _resting(world: World) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Poses [K, 4, 4], sizes [K, 3] and presence [K] of objects where the world holds them."""
+    poses = np.array([item.pose for item in world.objects])
+    sizes = np.array([item.size for item in world.objects])
+    return poses, sizes, poses[:, 2, 3] > PARKED_BELOW_M
+
+
+def _sees_among(
+    world: World,
+    poses: NDArray[np.float64],
+    sizes: NDArray[np.float64],
+    present: NDArray[np.bool_],
+    k: int,
+    eye_world: NDArray[np.float64],
+) -> bool:
+    """Whether object k is in sight of a point [3] among objects."""
+    voxels = world.require_nav().voxels
+    grid = voxels.states, voxels.origin, voxels.cell_m
+    eye = np.ascontiguousarray(eye_world, np.float64)
+    return bool(present[k]) and bool(_sees(*grid, poses, sizes, present, k, eye, _SAMPLES))
 
 
 @njit(cache=True, nogil=True)
