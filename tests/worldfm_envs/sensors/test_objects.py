@@ -1,6 +1,9 @@
 """Object rows against the camera model."""
 
+from dataclasses import replace
+
 import numpy as np
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -80,3 +83,23 @@ def test_nearest_objects_come_first_with_ties_in_order(seed, wanted):
     distance = np.where(instances[0] > 0, np.linalg.norm(poses[0, :, :3, 3], axis=1), np.inf)
     expected = instances[0][np.argsort(distance, kind="stable")][: min(wanted, 8)]
     assert reading.reshape(wanted, -1)[: len(expected), 13].tolist() == expected.tolist()
+
+
+def test_absent_objects_and_own_bodies_have_no_row(source):
+    source.simulator.set_object_present(0, 1, False)
+    rows = rows_of(source, num_objects=2)
+    assert rows[0, :, 13].tolist() == [2, 0]
+    assert rows[1, :, 13].tolist() == [1, 2]
+    source.simulator.set_object_present(0, 1, True)
+    source.simulator.attach_body(2, 1)
+    rows = rows_of(source, num_objects=2)
+    assert rows[2, :, 13].tolist() == [2, 0]
+    assert sorted(rows[0, :, 13].tolist()) == [1, 2]
+
+
+def test_rows_are_the_same_where_images_are_tensors(source):
+    frame = replace(source.frame, instance=torch.from_numpy(source.frame.instance))
+    there = ObjectPoseSensor(num_objects=3).read(replace(source, frame=frame))
+    here = ObjectPoseSensor(num_objects=3).read(source)
+    assert here.reshape(3, 3, -1)[..., 12].any()
+    np.testing.assert_array_equal(there.numpy(), here)

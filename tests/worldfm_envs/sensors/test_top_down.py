@@ -1,0 +1,98 @@
+"""The egocentric map against the room's plan."""
+
+import numpy as np
+import pytest
+
+from worldfm_envs.sensors.top_down import (
+    MAP_FREE,
+    MAP_OBSTACLE,
+    MAP_UNKNOWN,
+    TopDownSensor,
+)
+from worldfm_gym.camera import heading_c2w
+
+SIZE, RESOLUTION = 80, 0.1
+
+
+def read(source):
+    sensor = TopDownSensor(map_size=SIZE, map_resolution_m=RESOLUTION)
+    image = sensor.read(source)
+    assert all(one in sensor.space for one in image)
+    return image[..., 0]
+
+
+def points_of(c2w, yaw):
+    """World xy of the middles of the pixels [size, size, 2]: up is ahead."""
+    v, u = np.mgrid[:SIZE, :SIZE] + 0.5
+    ahead, right = (SIZE / 2 - v) * RESOLUTION, (u - SIZE / 2) * RESOLUTION
+    cos, sin = np.cos(yaw), np.sin(yaw)
+    return c2w[:2, 3] + np.stack([cos * ahead + sin * right, sin * ahead - cos * right], -1)
+
+
+def on_box(xy, pose, size):
+    local = (xy - pose[:2, 3]) @ pose[:2, :2]
+    return (np.abs(local) <= size[:2] / 2 + 1e-9).all(-1)
+
+
+@pytest.mark.parametrize("yaw", [0.0, np.pi / 2, -2.3, 0.7])
+def test_each_pixel_tells_what_stands_there(source, box_room, yaw):
+    simulator, nav = source.simulator, box_room.nav
+    turned = np.eye(4)
+    turned[:2, :2] = [[0.6, -0.8], [0.8, 0.6]]
+    turned[:3, 3] = 1.5, 3.0, 0.4
+    simulator.set_object_pose(1, 1, turned)
+    simulator.place_ground([0, 1, 2], [(2.013, 2.117)] * 3, [yaw] * 3)
+    source.c2w[:] = simulator.c2w
+    image = read(source)
+    xy = points_of(simulator.c2w[0], yaw)
+    cells = np.floor((xy - nav.origin_xy) / nav.cell_m).astype(int)
+    inside = ((cells >= 0) & (cells < nav.shape[::-1])).all(-1)
+    iy, ix = np.where(inside, cells[..., 1], 0), np.where(inside, cells[..., 0], 0)
+    for agent, scene in ((0, 0), (1, 1)):
+        boxes = np.zeros((SIZE, SIZE), bool)
+        for k, item in enumerate(box_room.objects):
+            boxes |= on_box(xy, simulator.object_poses[scene, k], item.size)
+        expected = np.where(inside & nav.known_free[iy, ix], MAP_FREE, MAP_UNKNOWN)
+        expected[inside & nav.background[iy, ix]] = MAP_OBSTACLE
+        expected[boxes] = MAP_OBSTACLE
+        assert (image[agent] != expected).mean() < 2e-3  # pixels on the very edge of a box
+        assert {MAP_FREE, MAP_OBSTACLE, MAP_UNKNOWN} <= set(np.unique(image[agent]))
+    assert (image[0] != image[1]).any()
+
+
+def test_ahead_is_up(source):
+    """Agent 0 looks along +x at the crate, 1.6 m ahead of it."""
+    image = read(source)[0]
+    middle = image[:, SIZE // 2]
+    ahead = [middle[SIZE // 2 - 1 - round(d / RESOLUTION)] for d in (0.5, 1.4, 1.8, 2.2)]
+    assert ahead == [MAP_FREE, MAP_FREE, MAP_OBSTACLE, MAP_OBSTACLE]
+    source.c2w[0] = heading_c2w((1.0, 2.0, 1.25), 0.0, -1.2)  # looking down changes nothing
+    np.testing.assert_array_equal(read(source)[0], image)
+
+
+def test_what_is_gone_low_or_high_is_free(source):
+    simulator = source.simulator
+    crate = read(source)[0] == MAP_OBSTACLE
+    simulator.set_object_present(0, 1, False)
+    gone = crate & (read(source)[0] == MAP_FREE)
+    assert gone.sum() == pytest.approx((0.8 / RESOLUTION) ** 2, rel=0.15)
+    simulator.set_object_present(0, 1, True)
+    for z, there in ((-0.3, False), (-0.2, True), (1.85, True), (1.95, False)):
+        pose = np.eye(4)
+        pose[:3, 3] = 3.0, 2.0, z  # the crate is 0.8 m high, a step 0.15 m, a body 1.5 m
+        simulator.set_object_pose(0, 1, pose)
+        assert (read(source)[0][gone] == MAP_OBSTACLE).all() == there
+
+
+def test_an_own_body_is_not_in_the_way(source):
+    simulator = source.simulator
+    simulator.attach_body(0, 1)
+    assert read(source)[0][SIZE // 2, SIZE // 2] == MAP_FREE
+    assert read(source)[2][SIZE // 2, SIZE // 2] == MAP_OBSTACLE  # to who stands within it
+
+
+def test_without_a_map_all_is_unknown(source, roofless_room):
+    source.simulator.set_world(0, roofless_room)
+    image = read(source)
+    assert not image[0].any()
+    assert image[1].any()
