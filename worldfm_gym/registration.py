@@ -7,6 +7,7 @@ import gymnasium
 MAX_EPISODE_STEPS = 500
 
 ENTRY_POINTS = {
+    "WorldFM/DynamicNav-v0": "worldfm_envs.dynamic_nav:DynamicNav",
     "WorldFM/Explore-v0": "worldfm_envs.explore:Explore",
     "WorldFM/FreeCamera-v0": "worldfm_envs.free_camera:FreeCamera",
     "WorldFM/ImageNav-v0": "worldfm_envs.image_nav:ImageNav",
