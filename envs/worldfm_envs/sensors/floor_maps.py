@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from operator import is_not
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from llvmlite import ir
@@ -20,6 +21,8 @@ MAP_FIELDS = np.dtype(
         ("known_free", np.uint64),
         ("background", np.uint64),
         ("voxels", np.uint64),
+        ("walls", np.uint64),
+        ("walled", np.uint64),
         ("shape", np.int64, 3),
         ("origin", np.float64, 3),
         ("cell_m", np.float64),
@@ -27,8 +30,11 @@ MAP_FIELDS = np.dtype(
         ("height_m", np.float64),
     ]
 )
-"""What a kernel is told of a scene's map: addresses of its arrays, voxels [nz, ny, nx] and where
-they lie, and which objects are in a body's way. Without a map, the shape is 0."""
+"""What a kernel is told of a scene's map: addresses of its arrays, the shape of its voxels and
+where they lie, and which objects are in a body's way. Without a map, the shape is 0.
+
+``walls`` [nz, ny, nx] is for the kernel to fill in, layer by layer as it needs them; ``walled``
+[nz] says which it has."""
 
 
 class FloorMaps:
@@ -63,9 +69,17 @@ def _record(world: World) -> Any:
         record["known_free"] = nav.known_free.ctypes.data
         record["background"] = nav.background.ctypes.data
         record["voxels"] = nav.voxels.states.ctypes.data
+        if nav not in _walls:
+            shape = nav.voxels.states.shape
+            _walls[nav] = np.zeros(shape, np.uint8), np.zeros(shape[0], np.uint8)
+        walls, walled = _walls[nav]
+        record["walls"], record["walled"] = walls.ctypes.data, walled.ctypes.data
         record["shape"] = nav.voxels.states.shape
         record["origin"], record["cell_m"] = nav.voxels.origin, nav.cell_m
     return record
+
+
+_walls: WeakKeyDictionary[NavMap, tuple[NDArray[np.uint8], NDArray[np.uint8]]] = WeakKeyDictionary()
 
 
 @intrinsic

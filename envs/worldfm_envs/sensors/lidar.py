@@ -11,7 +11,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from worldfm_envs.sensors.base import SensorInput
-from worldfm_envs.sensors.floor_maps import FloorMaps, voxels_at
+from worldfm_envs.sensors.floor_maps import FloorMaps, grid_at, voxels_at
 from worldfm_envs.sensors.objects import own_bodies, present_instances
 from worldfm_gym.navigation import VoxelState
 
@@ -83,9 +83,9 @@ def _to_wall(floor: Any, eye: Any, cos: float, sin: float, range_m: float) -> fl
         return range_m
     cell_m = floor["cell_m"]
     iz = math.floor((eye[2] - floor["origin"][2]) / cell_m)
-    if not 0 <= iz < nz:
+    if not 1 <= iz < nz - 1:
         return range_m
-    layer = voxels_at(floor["voxels"], nz, ny, nx)[iz]
+    walls = _walls_at(floor, iz)
     x, y = (eye[0] - floor["origin"][0]) / cell_m, (eye[1] - floor["origin"][1]) / cell_m
     ix, iy = math.floor(x), math.floor(y)
     step_x, step_y = (1 if cos > 0.0 else -1), (1 if sin > 0.0 else -1)
@@ -94,14 +94,44 @@ def _to_wall(floor: Any, eye: Any, cos: float, sin: float, range_m: float) -> fl
     until_y = abs(iy + (1 if sin > 0.0 else 0) - y) * across_y
     way, end = 0.0, range_m / cell_m
     while way < end:
-        inside = 0 <= ix < nx and 0 <= iy < ny
-        if inside and layer[iy, ix] == _OCCUPIED:
+        if 0 <= ix < nx and 0 <= iy < ny and walls[iy, ix]:
             return way * cell_m
         if until_x < until_y:
             way, until_x, ix = until_x, until_x + across_x, ix + step_x
         else:
             way, until_y, iy = until_y, until_y + across_y, iy + step_y
     return range_m
+
+
+@njit(cache=True, nogil=True)
+def _walls_at(floor: Any, iz: int) -> Any:
+    """Where a beam of a layer meets something [ny, nx], worked out when a layer is first read.
+
+    Walls are sampled by points, so single voxels of them may lack one: a wall is what is occupied
+    in this layer, the one above or the one below, and what lies between two such voxels.
+    """
+    nz, ny, nx = floor["shape"]
+    walls = voxels_at(floor["walls"], nz, ny, nx)[iz]
+    walled = grid_at(floor["walled"], 1, nz)[0]
+    if walled[iz]:
+        return walls
+    voxels = voxels_at(floor["voxels"], nz, ny, nx)
+    solid = np.zeros((ny, nx), np.bool_)
+    for y in range(ny):
+        for x in range(nx):
+            for z in range(iz - 1, iz + 2):
+                solid[y, x] |= voxels[z, y, x] == _OCCUPIED
+    for y in range(1, ny - 1):
+        for x in range(1, nx - 1):
+            walls[y, x] = (
+                solid[y, x]
+                or (solid[y, x - 1] and solid[y, x + 1])
+                or (solid[y - 1, x] and solid[y + 1, x])
+                or (solid[y - 1, x - 1] and solid[y + 1, x + 1])
+                or (solid[y - 1, x + 1] and solid[y + 1, x - 1])
+            )
+    walled[iz] = 1
+    return walls
 
 
 @njit(cache=True, nogil=True)

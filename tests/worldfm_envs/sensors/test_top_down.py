@@ -14,17 +14,17 @@ from worldfm_gym.camera import heading_c2w
 SIZE, RESOLUTION = 80, 0.1
 
 
-def read(source):
-    sensor = TopDownSensor(map_size=SIZE, map_resolution_m=RESOLUTION)
+def read(source, resolution=RESOLUTION):
+    sensor = TopDownSensor(map_size=SIZE, map_resolution_m=resolution)
     image = sensor.read(source)
     assert all(one in sensor.space for one in image)
     return image[..., 0]
 
 
-def points_of(c2w, yaw):
+def points_of(c2w, yaw, resolution):
     """World xy of the middles of the pixels [size, size, 2]: up is ahead."""
     v, u = np.mgrid[:SIZE, :SIZE] + 0.5
-    ahead, right = (SIZE / 2 - v) * RESOLUTION, (u - SIZE / 2) * RESOLUTION
+    ahead, right = (SIZE / 2 - v) * resolution, (u - SIZE / 2) * resolution
     cos, sin = np.cos(yaw), np.sin(yaw)
     return c2w[:2, 3] + np.stack([cos * ahead + sin * right, sin * ahead - cos * right], -1)
 
@@ -34,8 +34,23 @@ def on_box(xy, pose, size):
     return (np.abs(local) <= size[:2] / 2 + 1e-9).all(-1)
 
 
+def pixels_with_walls(nav, c2w, yaw, resolution):
+    """Pixels [size, size] that hold the middle of a cell of the background."""
+    iy, ix = np.nonzero(nav.background)
+    away = nav.origin_xy + (np.stack([ix, iy], -1) + 0.5) * nav.cell_m - c2w[:2, 3]
+    ahead = away @ [np.cos(yaw), np.sin(yaw)]
+    right = away @ [np.sin(yaw), -np.cos(yaw)]
+    v = np.floor(SIZE / 2 - ahead / resolution).astype(int)
+    u = np.floor(SIZE / 2 + right / resolution).astype(int)
+    inside = (v >= 0) & (v < SIZE) & (u >= 0) & (u < SIZE)
+    held = np.zeros((SIZE, SIZE), bool)
+    held[v[inside], u[inside]] = True
+    return held
+
+
+@pytest.mark.parametrize("resolution", [0.03, 0.1])
 @pytest.mark.parametrize("yaw", [0.0, np.pi / 2, -2.3, 0.7])
-def test_each_pixel_tells_what_stands_there(source, box_room, yaw):
+def test_each_pixel_tells_what_stands_there(source, box_room, yaw, resolution):
     simulator, nav = source.simulator, box_room.nav
     turned = np.eye(4)
     turned[:2, :2] = [[0.6, -0.8], [0.8, 0.6]]
@@ -43,8 +58,8 @@ def test_each_pixel_tells_what_stands_there(source, box_room, yaw):
     simulator.set_object_pose(1, 1, turned)
     simulator.place_ground([0, 1, 2], [(2.013, 2.117)] * 3, [yaw] * 3)
     source.c2w[:] = simulator.c2w
-    image = read(source)
-    xy = points_of(simulator.c2w[0], yaw)
+    image = read(source, resolution)
+    xy = points_of(simulator.c2w[0], yaw, resolution)
     cells = np.floor((xy - nav.origin_xy) / nav.cell_m).astype(int)
     inside = ((cells >= 0) & (cells < nav.shape[::-1])).all(-1)
     iy, ix = np.where(inside, cells[..., 1], 0), np.where(inside, cells[..., 0], 0)
@@ -54,9 +69,10 @@ def test_each_pixel_tells_what_stands_there(source, box_room, yaw):
             boxes |= on_box(xy, simulator.object_poses[scene, k], item.size)
         expected = np.where(inside & nav.known_free[iy, ix], MAP_FREE, MAP_UNKNOWN)
         expected[inside & nav.background[iy, ix]] = MAP_OBSTACLE
+        expected[pixels_with_walls(nav, simulator.c2w[agent], yaw, resolution)] = MAP_OBSTACLE
         expected[boxes] = MAP_OBSTACLE
         assert (image[agent] != expected).mean() < 2e-3  # pixels on the very edge of a box
-        assert {MAP_FREE, MAP_OBSTACLE, MAP_UNKNOWN} <= set(np.unique(image[agent]))
+        assert {MAP_FREE, MAP_OBSTACLE} <= set(np.unique(image[agent]))
     assert (image[0] != image[1]).any()
 
 
