@@ -85,7 +85,14 @@ class WorldEnv(gym.Env[Observation, Any], Generic[TaskT]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
-        """Start a new episode; see the class's docstring for what `options` it takes."""
+        """Start a new episode.
+
+        Args:
+            seed: Seeds the environment's generator; None goes on with it.
+            options: What is not to be random; see the class's docstring. Every environment takes
+                ``"edits"``, changes of objects (`worldfm_envs.counterfactual`), and, if it has an
+                episode set, ``"episode"``, the number of one.
+        """
         if self._batch is None:
             raise ClosedEnvironmentError("reset() after close(): make a new environment")
         super().reset(seed=seed)

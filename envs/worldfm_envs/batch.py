@@ -17,6 +17,7 @@ from gymnasium import spaces
 from gymnasium.error import ResetNeeded
 
 from worldfm_envs.config import WorldConfig
+from worldfm_envs.counterfactual import edit_episode
 from worldfm_envs.episode_set import EpisodeSet
 from worldfm_envs.stored_worlds import StoredWorlds
 from worldfm_envs.task import Task
@@ -97,12 +98,14 @@ class EnvBatch:
             rngs: Their generators.
             restart: Whether each generator was just seeded.
             options: Reset options, the same for all, except that ``"episode"`` may be an array [N].
+                Every task takes ``"edits"``, see `worldfm_envs.counterfactual`.
 
         Raises:
             ConfigError: If there is no such option.
         """
         given = self._checked(options)
         stored = self._stored_episodes(given.pop("episode", None))
+        edits = given.pop("edits", ())
         beginnings = [
             self._drawn(env, rng, restart=again, episode=stored[env])
             for env, rng, again in zip(envs, rngs, restart, strict=True)
@@ -120,6 +123,8 @@ class EnvBatch:
             simulator.set_appearance(scene, appearance)
             fixed = {**beginning.options, **given}
             self.task.start(env, rng, scene=scene, episode_seed=seed, options=fixed)
+            if edits:
+                edit_episode(self.task, env, edits)
 
     def _drawn(
         self, env: int, rng: np.random.Generator, *, restart: bool, episode: int | None
@@ -175,7 +180,8 @@ class EnvBatch:
 
     def _checked(self, options: Mapping[str, Any] | None) -> dict[str, Any]:
         """The options, if there are such."""
-        known = [*self.config.RESET_OPTIONS, *(["episode"] if self._stored is not None else [])]
+        known = [*self.config.RESET_OPTIONS, "edits"]
+        known += ["episode"] if self._stored is not None else []
         unknown = sorted(set(options or {}) - set(known))
         if unknown:
             raise ConfigError(

@@ -15,6 +15,7 @@ from worldfm_envs.sensors.base import Sensor, SensorInput
 from worldfm_gym.camera import Camera
 from worldfm_gym.frame import Frame
 from worldfm_gym.simulator import Simulator
+from worldfm_gym.worlds.world import World
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,16 @@ class Task(ABC):
         self.episode_seed[agent] = episode_seed
         self.begin(agent, rng, scene=scene, options=options)
         self.start_c2w[agent] = self.last_c2w[agent] = self.simulator.c2w[agent]
+
+    def edited(self, agent: int, world: World) -> None:
+        """The objects of an agent's scene were edited after its episode was drawn.
+
+        Tasks whose goals or rewards follow from where objects are work them out again.
+
+        Args:
+            agent: Whose episode.
+            world: The world with its objects as they are now; its `nav` knows them, too.
+        """
 
     def advance(self, actions: ArrayLike) -> Outcome:
         """Carry out one action per agent [N, …].
