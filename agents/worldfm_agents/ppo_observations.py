@@ -104,7 +104,10 @@ class PolarVecEnv(VecEnvWrapper):  # type: ignore[misc]
         """Finish it; ended episodes tell their last observation, and the next ones begin."""
         observation, reward, done, infos = self.venv.step_wait()
         ended, going = np.flatnonzero(done), np.flatnonzero(~done)
-        views = {name: np.empty((len(done), *box.shape), box.dtype) for name, box in SPACE.items()}
+        views = {
+            name: np.empty((len(done), *(box.shape or ())), box.dtype)
+            for name, box in SPACE.items()
+        }
         if len(ended):
             last = [infos[env]["terminal_observation"] for env in ended]
             final = {name: np.stack([entry[name] for entry in last]) for name in observation}

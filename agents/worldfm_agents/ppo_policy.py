@@ -59,13 +59,15 @@ class PolarFeatures(nn.Module):
         return x.flatten(1)
 
 
-class MirrorExtractor(BaseFeaturesExtractor):
+class MirrorExtractor(BaseFeaturesExtractor):  # type: ignore[misc]
     """Features that mirroring keeps [B, width], then those whose sign it turns [B, width]."""
 
     def __init__(self, observation_space: spaces.Dict, width: int = 128) -> None:
         super().__init__(observation_space, 2 * width)
-        map_shape, (state_size,) = (observation_space[key].shape for key in ("map", "state"))
-        self.trunk = PolarFeatures(map_shape, state_size, width)  # type: ignore[arg-type]
+        map_shape, state_shape = observation_space["map"].shape, observation_space["state"].shape
+        assert map_shape is not None
+        assert state_shape is not None
+        self.trunk = PolarFeatures(map_shape, state_shape[0], width)
 
     def forward(self, observations: dict[str, Tensor]) -> Tensor:
         """Features [B, 2 · width]."""
@@ -118,7 +120,7 @@ class MirrorCritic(nn.Module):
         return values
 
 
-class MirrorPolicy(MultiInputActorCriticPolicy):
+class MirrorPolicy(MultiInputActorCriticPolicy):  # type: ignore[misc]
     """Stable-Baselines3's policy with the modules above."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
