@@ -97,7 +97,7 @@ class Task(ABC):
         self.begin(agent, rng, scene=scene, options=options)
         self.start_c2w[agent] = self.last_c2w[agent] = self.simulator.c2w[agent]
 
-    def edited(self, agent: int, world: World) -> None:
+    def edited(self, agent: int, world: World) -> None:  # noqa: B027 (often nothing to do)
         """The objects of an agent's scene were edited after its episode was drawn.
 
         Tasks whose goals or rewards follow from where objects are work them out again.
