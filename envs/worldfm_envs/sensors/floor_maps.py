@@ -13,13 +13,16 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from worldfm_gym.navigation import AgentBody, NavMap
+from worldfm_gym.navigation.clearance import euclidean_clearance
 from worldfm_gym.simulator import Simulator
 from worldfm_gym.worlds.world import World
 
+MAP_UNKNOWN, MAP_OBSTACLE, MAP_FREE = 0, 127, 255
+_LEAST_FREE_M = 0.1
+
 MAP_FIELDS = np.dtype(
     [
-        ("known_free", np.uint64),
-        ("background", np.uint64),
+        ("plan", np.uint64),
         ("voxels", np.uint64),
         ("walls", np.uint64),
         ("walled", np.uint64),
@@ -33,8 +36,8 @@ MAP_FIELDS = np.dtype(
 """What a kernel is told of a scene's map: addresses of its arrays, the shape of its voxels and
 where they lie, and which objects are in a body's way. Without a map, the shape is 0.
 
-``walls`` [nz, ny, nx] is for the kernel to fill in, layer by layer as it needs them; ``walled``
-[nz] says which it has."""
+``plan`` [ny, nx] is what `plan_of` gives. ``walls`` [nz, ny, nx] is for the kernel to fill in,
+layer by layer as it needs them; ``walled`` [nz] says which it has."""
 
 
 class FloorMaps:
@@ -66,8 +69,7 @@ def _record(world: World) -> Any:
     body = AgentBody() if nav is None else nav.body
     record["step_height_m"], record["height_m"] = body.step_height_m, body.height_m
     if nav is not None:
-        record["known_free"] = nav.known_free.ctypes.data
-        record["background"] = nav.background.ctypes.data
+        record["plan"] = plan_of(nav).ctypes.data
         record["voxels"] = nav.voxels.states.ctypes.data
         if nav not in _walls:
             shape = nav.voxels.states.shape
@@ -80,6 +82,28 @@ def _record(world: World) -> Any:
 
 
 _walls: WeakKeyDictionary[NavMap, tuple[NDArray[np.uint8], NDArray[np.uint8]]] = WeakKeyDictionary()
+
+
+def plan_of(nav: NavMap) -> NDArray[np.uint8]:
+    """Floor plan without objects: unknown, obstacle or free, uint8 [ny, nx]; kept with the map.
+
+    Free is what a disc of 20 cm covers that fits between obstacles. What is narrower counts as an
+    obstacle: the inside of hollow walls, and cells of a wall that no point happens to lie in.
+    """
+    if nav not in _plans:
+        fits = nav.static_clearance >= _LEAST_FREE_M
+        # Half a cell less, or what fits before a hole would reach into it.
+        reach_m = _LEAST_FREE_M - 0.5 * nav.cell_m
+        free = euclidean_clearance(~fits, cell_m=nav.cell_m) <= reach_m
+        plan = np.full(nav.shape, MAP_UNKNOWN, np.uint8)
+        plan[nav.known_free] = MAP_OBSTACLE
+        plan[nav.known_free & free] = MAP_FREE
+        plan[nav.background] = MAP_OBSTACLE
+        _plans[nav] = plan
+    return _plans[nav]
+
+
+_plans: WeakKeyDictionary[NavMap, NDArray[np.uint8]] = WeakKeyDictionary()
 
 
 @intrinsic

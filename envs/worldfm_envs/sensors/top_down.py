@@ -11,18 +11,21 @@ from numba import njit
 from numpy.typing import NDArray
 
 from worldfm_envs.sensors.base import SensorInput
-from worldfm_envs.sensors.floor_maps import FloorMaps, grid_at
+from worldfm_envs.sensors.floor_maps import (
+    MAP_OBSTACLE,
+    MAP_UNKNOWN,
+    FloorMaps,
+    grid_at,
+)
 from worldfm_envs.sensors.objects import own_bodies, present_instances
-
-MAP_UNKNOWN, MAP_OBSTACLE, MAP_FREE = 0, 127, 255
 
 
 class TopDownSensor:
     """Egocentric map, uint8: 0 unknown, 127 obstacle, 255 free floor; ahead is up.
 
     The agent is in the middle. Walls come from the navigation map, objects from where their boxes
-    are now, as collision has them: what is lower than a step or hangs above the body is free. All
-    unknown in a world without a navigation map.
+    are now, as collision has them: what is lower than a step or hangs above the body is free. Gaps
+    of less than 20 cm count as wall. All unknown in a world without a navigation map.
     """
 
     def __init__(self, *, map_size: int, map_resolution_m: float) -> None:
@@ -87,7 +90,7 @@ def _crop(
 def _copy_floor(floor: Any, x: float, y: float, yaw: float, resolution_m: float, out: Any) -> None:
     """The static map at the middles of the pixels [size, size] of a crop."""
     _, ny, nx = floor["shape"]
-    free = grid_at(floor["known_free"], ny, nx)
+    plan = grid_at(floor["plan"], ny, nx)
     per_cell = resolution_m / floor["cell_m"]
     cos, sin = math.cos(yaw) * per_cell, math.sin(yaw) * per_cell
     at_x = (x - floor["origin"][0]) / floor["cell_m"]
@@ -99,48 +102,31 @@ def _copy_floor(floor: Any, x: float, y: float, yaw: float, resolution_m: float,
             right = u + 0.5 - 0.5 * size
             ix = math.floor(at_x + cos * ahead + sin * right)
             iy = math.floor(at_y + sin * ahead - cos * right)
-            known = 0 <= ix < nx and 0 <= iy < ny and free[iy, ix]
-            out[v, u] = MAP_FREE if known else MAP_UNKNOWN
+            inside = 0 <= ix < nx and 0 <= iy < ny
+            out[v, u] = plan[iy, ix] if inside else MAP_UNKNOWN
 
 
 @njit(cache=True, nogil=True)
 def _mark_walls(floor: Any, x: float, y: float, yaw: float, resolution_m: float, out: Any) -> None:
-    """Mark the pixels that hold the middle of an obstacle's cell, or whose middle is in one.
+    """Mark the pixels that hold the middle of an obstacle's cell.
 
-    Both, because walls are a cell thick: cells may fall between the middles of larger pixels, and
-    smaller pixels between the middles of cells.
+    Walls may be a single cell thick and lie between the middles of larger pixels.
     """
     _, ny, nx = floor["shape"]
-    background = grid_at(floor["background"], ny, nx)
+    plan = grid_at(floor["plan"], ny, nx)
     cell_m, size = floor["cell_m"], len(out)
     at_x, at_y = (x - floor["origin"][0]) / cell_m, (y - floor["origin"][1]) / cell_m
     reach = math.sqrt(0.5) * size * resolution_m / cell_m + 1.0
-    cos, sin = math.cos(yaw), math.sin(yaw)
     per_pixel = cell_m / resolution_m
-    half = 0.5 * (abs(cos) + abs(sin)) * per_pixel  # of a cell's extent along the pixels
+    cos, sin = math.cos(yaw) * per_pixel, math.sin(yaw) * per_pixel
     for iy in range(max(int(at_y - reach), 0), min(int(at_y + reach) + 1, ny)):
         for ix in range(max(int(at_x - reach), 0), min(int(at_x + reach) + 1, nx)):
-            if not background[iy, ix]:
-                continue
-            dx, dy = (ix + 0.5 - at_x) * per_pixel, (iy + 0.5 - at_y) * per_pixel
-            row = 0.5 * size - (cos * dx + sin * dy)
-            column = 0.5 * size + (sin * dx - cos * dy)
-            _mark(out, math.floor(row), math.floor(column))
-            for v in range(math.ceil(row - half - 0.5), math.floor(row + half - 0.5) + 1):
-                for u in range(math.ceil(column - half - 0.5), math.floor(column + half - 0.5) + 1):
-                    ahead, right = row - v - 0.5, u + 0.5 - column
-                    if (
-                        abs(cos * ahead + sin * right) <= 0.5 * per_pixel
-                        and abs(sin * ahead - cos * right) <= 0.5 * per_pixel
-                    ):
-                        _mark(out, v, u)
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _mark(out: Any, v: int, u: int) -> None:
-    """Mark a pixel, if it is one of the crop's."""
-    if 0 <= v < len(out) and 0 <= u < len(out):
-        out[v, u] = MAP_OBSTACLE
+            if plan[iy, ix] == MAP_OBSTACLE:
+                dx, dy = ix + 0.5 - at_x, iy + 0.5 - at_y
+                v = math.floor(0.5 * size - (cos * dx + sin * dy))
+                u = math.floor(0.5 * size + (sin * dx - cos * dy))
+                if 0 <= v < size and 0 <= u < size:
+                    out[v, u] = MAP_OBSTACLE
 
 
 @njit(cache=True, nogil=True)

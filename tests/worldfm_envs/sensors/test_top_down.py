@@ -3,13 +3,10 @@
 import numpy as np
 import pytest
 
-from worldfm_envs.sensors.top_down import (
-    MAP_FREE,
-    MAP_OBSTACLE,
-    MAP_UNKNOWN,
-    TopDownSensor,
-)
+from worldfm_envs.sensors.floor_maps import MAP_FREE, MAP_OBSTACLE, MAP_UNKNOWN, plan_of
+from worldfm_envs.sensors.top_down import TopDownSensor
 from worldfm_gym.camera import heading_c2w
+from worldfm_gym.navigation import NavMap
 
 SIZE, RESOLUTION = 80, 0.1
 
@@ -112,3 +109,19 @@ def test_without_a_map_all_is_unknown(source, roofless_room):
     image = read(source)
     assert not image[0].any()
     assert image[1].any()
+
+
+def test_gaps_in_walls_and_their_hollow_inside_are_walls(source, box_room):
+    arrays = box_room.nav.to_arrays()
+    free, background = arrays["known_free"].copy(), arrays["background"].copy()
+    iy, ix = free.shape[0] // 2, free.shape[1] // 3
+    for face in (0, 3):  # a hollow wall along x with a hole in one face
+        background[iy + face], free[iy + face] = True, False
+    background[iy, ix], free[iy, ix] = False, True
+    arrays |= {"known_free": free, "background": background}
+    plan = plan_of(NavMap.from_arrays(arrays, box_room.nav.body))
+    inner = np.flatnonzero(free[iy + 1])
+    assert (plan[iy : iy + 4, inner] == MAP_OBSTACLE).all()
+    assert (plan[iy - 1, inner] == MAP_FREE).all()
+    assert (plan[iy + 4, inner] == MAP_FREE).all()
+    assert (plan[~free & ~background] == MAP_UNKNOWN).all()
