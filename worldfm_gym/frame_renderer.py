@@ -318,6 +318,13 @@ class FrameRenderer:
             )
         return self._references[size_long_px]
 
+    def _upload(self, array: NDArray[Any]) -> Tensor:
+        tensor = torch.from_numpy(array)
+        if self._device.type == "cpu":
+            return tensor
+        # A copy from memory that isn't pinned would wait for the device.
+        return tensor.pin_memory().to(self._device, non_blocking=True)
+
     def _views(self, images: RasterImages, cameras: Camera, scene: NDArray[np.int64]) -> Views:
         return Views(
             *(
@@ -327,7 +334,7 @@ class FrameRenderer:
                 )
             ),
             *(
-                torch.from_numpy(array).to(self._device, non_blocking=True)
+                self._upload(array)
                 for array in (
                     cameras.c2w.astype(np.float32),
                     cameras.intrinsics.astype(np.float32),

@@ -35,6 +35,7 @@ class SceneObjects:
 
     Attributes:
         poses: Object-to-world transforms, identity in padding, float64 [S, K, 4, 4].
+        drawn_poses: The same as renderers take them: NaN where an object is not there.
         present: Whether an object is there: drawn and in the way, bool [S, K]; False in padding.
         sizes: Full side lengths of the boxes, metres, float64 [S, K, 3].
         instances: Instance ids, 0 in padding, int64 [S, K].
@@ -65,15 +66,8 @@ class SceneObjects:
 
     _ARRAYS = (
         *("poses", "_world_poses", "present", "_world_present"),
-        *("sizes", "instances", "boxes", "pushable", "carried"),
+        *("sizes", "instances", "boxes", "pushable", "carried", "drawn_poses"),
     )
-
-    @property
-    def drawn_poses(self) -> NDArray[np.float64]:
-        """`poses` as renderers take them: NaN where an object is not there."""
-        if not self._absent:
-            return self.poses
-        return np.where((self.present | (self.instances == 0))[..., None, None], self.poses, np.nan)
 
     def index_of(self, scene: int, instance: int) -> int:
         """Place of an object in its world's list.
@@ -208,6 +202,7 @@ class SceneObjects:
             pushed = self.pushable[scenes] & self.present[scenes]
             now = self.poses[scenes, :, axis, 3]
             self.poses[scenes, :, axis, 3] = np.where(pushed, boxes[..., axis], now)
+        self._pack(scenes)
 
     def _follow_routes(self, time_s: NDArray[np.float64], *, only: int | None = None) -> None:
         """Move what follows routes to where it is at each scene's time [S]."""
@@ -246,6 +241,8 @@ class SceneObjects:
         shape = (len(at), self.poses.shape[1])
         if not shape[1]:
             return
+        there = self.present[at] | (self.instances[at] == 0)
+        self.drawn_poses[at] = np.where(there[..., None, None], self.poses[at], np.nan)
         boxes = object_boxes(self.poses[at].reshape(-1, 4, 4), self.sizes[at].reshape(-1, 3))
         boxes = boxes.reshape(*shape, BOX_COLUMNS)
         boxes[~self.present[at], :3] = _NOWHERE_M
@@ -254,8 +251,6 @@ class SceneObjects:
             boxes[carried, 17] = -0.5 * self.sizes[at][carried][:, :2].max(axis=1)
             boxes[carried, 18] = 0.0
         self.boxes[at] = boxes
-        there = self.present | (self.instances == 0)
-        self._absent = not there.all()
 
     def _share_rows(self) -> None:
         """Scenes of one world whose objects are all where it holds them collide with one row."""
@@ -277,7 +272,7 @@ class SceneObjects:
         )
         self.boxes = np.zeros((*shape, BOX_COLUMNS))
         self.boxes[..., :3] = _NOWHERE_M
-        self._absent = False
+        self.drawn_poses = self.poses.copy()
 
     def _read(self, scene: int) -> None:
         """Take the objects of a scene from its world."""

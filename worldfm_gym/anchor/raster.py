@@ -178,8 +178,7 @@ class AnchorRaster:
         """
         slot = self._scenes.of_scene[scene]
         if self.backend == "triton":
-            poses = None if object_poses is None else object_poses[scene]
-            bodies = self._triton.body_transforms(cameras.c2w, slot, poses)
+            bodies = self._triton.body_transforms(cameras.c2w, scene, slot, object_poses)
         else:
             bodies = body_transforms(
                 np.ascontiguousarray(cameras.c2w),

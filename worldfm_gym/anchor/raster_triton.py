@@ -244,6 +244,7 @@ class TritonScenes:
         self.device = torch.device(device)
         self._absent = torch.zeros(3, 4, dtype=torch.float64, device=self.device)
         self._absent[2, 3] = float(ABSENT_Z_M)
+        self._poses: tuple[np.ndarray, torch.Tensor] | None = None  # drawn last, here and there
         self._parts = [self._upload_arrays(p) for p in pyramids]
         self._join(inverse_rest)
 
@@ -295,11 +296,15 @@ class TritonScenes:
         return scenes
 
     def body_transforms(
-        self, c2w: np.ndarray, slot: np.ndarray, object_poses: np.ndarray | None
+        self,
+        c2w: np.ndarray,
+        scene: np.ndarray,
+        slot: np.ndarray,
+        object_poses: np.ndarray | None,
     ) -> torch.Tensor:
         """Rest-to-camera transforms on the device, float32 [B, K + 1, 3, 4], by way of float64.
 
-        `slot` [B] are the cameras' pyramids, `object_poses` [B, K, 4, 4] their objects' poses.
+        `scene` and `slot` [B] are the cameras' scenes and pyramids, `object_poses` [S, K, 4, 4].
         """
         pose = self._upload(c2w)
         w2c = pose[:, :3, :3].mT  # [B, 3, 3]
@@ -307,13 +312,30 @@ class TritonScenes:
         if object_poses is None:
             moved = w2c[:, None].expand(-1, self._inverse_rest.shape[1], -1, -1)
         else:
-            most = min(object_poses.shape[1], self._inverse_rest.shape[1])
-            inverse_rest = self._inverse_rest[self._upload(slot), :most]
-            motion = self._upload(object_poses[:, :most]) @ inverse_rest  # [B, K, 4, 4]
+            poses = self._poses_on_device(object_poses)[self._upload(scene)]  # [B, K, 4, 4]
+            most = min(poses.shape[1], self._inverse_rest.shape[1])
+            motion = poses[:, :most] @ self._inverse_rest[self._upload(slot), :most]
             moved = (w2c[:, None, :, :, None] * motion[:, :, None]).sum(-2)  # [B, K, 3, 4]
             absent = moved[..., :1, 3:].isnan()
             moved = moved.where(~absent, self._absent)
         return torch.cat([w2c[:, None], moved], dim=1).float().contiguous()
+
+    def _poses_on_device(self, object_poses: np.ndarray) -> torch.Tensor:
+        """Poses [S, K, 4, 4] on the device, of which only scenes that differ are copied there."""
+        kept = self._poses
+        if kept is None or kept[0].shape != object_poses.shape:
+            self._poses = object_poses.copy(), self._upload(object_poses)
+            return self._poses[1]
+        before, on_device = kept
+        # Bits, because NaN stands for what is not there.
+        same = object_poses.view(np.int64) == before.view(np.int64)
+        changed = np.flatnonzero(~same.all(axis=(1, 2, 3)))
+        if len(changed):
+            before[changed] = object_poses[changed]
+            rows, values = self._upload(changed), self._upload(object_poses[changed])
+            on_device = on_device.index_copy(0, rows, values)
+            self._poses = before, on_device
+        return on_device
 
     def render(self, task: RasterTask) -> RasterImages:
         """Draw the task's cameras into tensors on the device."""
@@ -364,5 +386,7 @@ class TritonScenes:
 
     def _upload(self, array: np.ndarray) -> torch.Tensor:
         # Broadcast views, which can't be written to, are not what torch takes.
-        whole = np.require(array, requirements=["C", "W"])
-        return torch.from_numpy(whole).to(self.device, non_blocking=True)
+        whole = torch.from_numpy(np.require(array, requirements=["C", "W"]))
+        if self.device.type == "cuda":  # a copy from other memory would wait for the device
+            whole = whole.pin_memory()
+        return whole.to(self.device, non_blocking=True)
