@@ -61,7 +61,7 @@ class Bench:
     agent: Literal["blind", "random", "greedy", "shortest-path"] = "greedy"
     """Who plays, if there is no --policy."""
     policy: Annotated[Path | None, _FILE] = None
-    """A policy that Stable-Baselines3 saved (.zip); what it observes decides what is drawn."""
+    """A saved policy (.safetensors), with the arguments of the environment that it acts in."""
     name: Annotated[str | None, _NAME] = None
     """Name of the policy in tables; default the file's."""
     renderer: Literal["anchor", "frame", "truth"] = "anchor"

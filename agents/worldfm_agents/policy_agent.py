@@ -1,144 +1,177 @@
-"""PolicyAgent: a policy that Stable-Baselines3 saved acts in single environments."""
+"""PolicyAgent: saved policies act in single environments; reading their files runs nothing.
+
+A policy is a ``.safetensors`` file: weights, and in its metadata the kind of network, one of those
+that this package can build, and the arguments of the environment that it acts in.
+"""
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
 from worldfm_agents.agent import Agent
+from worldfm_agents.benchmark import AgentMaker
 from worldfm_gym.errors import ConfigError, MissingExtraError
+
+if TYPE_CHECKING:
+    import torch
+
+FORMAT, VERSION = "worldfm-policy", "1"
+MULTI_INPUT, POLAR = "multi-input", "polar"
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedPolicy:
+    """Who acts by a policy, and where.
+
+    Attributes:
+        env_options: Arguments of the environment that it acts in.
+        agent: Makes an agent for one episode of such an environment, given a seed.
+    """
+
+    env_options: Mapping[str, Any]
+    agent: AgentMaker
+
+
+def save_policy(policy: Any, path: str | os.PathLike[str], env_options: Mapping[str, Any]) -> None:
+    """Write the policy of a Stable-Baselines3 model that was made with ``"MultiInputPolicy"``.
+
+    Args:
+        policy: The model's `policy`, with the layers that Stable-Baselines3 gives it by default.
+        path: The ``.safetensors`` file.
+        env_options: Arguments of the environment, as JSON has them.
+    """
+    from safetensors.torch import save_file
+
+    metadata = {"format": FORMAT, "version": VERSION, "kind": MULTI_INPUT}
+    weights = {name: weight.contiguous() for name, weight in _own_weights(policy).items()}
+    save_file(weights, path, metadata=metadata | {"env": json.dumps(dict(env_options))})
+
+
+def load_policy(path: str | os.PathLike[str]) -> LoadedPolicy:
+    """Read a policy that `save_policy` or `worldfm_agents.train_ppo` wrote.
+
+    Raises:
+        ConfigError: If it is no such file.
+        MissingExtraError: If Stable-Baselines3 is not installed.
+    """
+    kind = _metadata(path).get("kind")
+    try:
+        import stable_baselines3  # noqa: F401
+    except ImportError:
+        raise MissingExtraError("stable-baselines3", "sb3", "running a policy") from None
+    if kind == POLAR:
+        return _polar(path)
+    if kind == MULTI_INPUT:
+        return _multi_input(path)
+    raise ConfigError(f"{os.fspath(path)!r} holds a policy of the unknown kind {kind!r}")
 
 
 class PolicyAgent:
-    """Acts by a policy; what it draws depends on its seed and on how often it has acted."""
+    """Acts by a policy; what it draws depends on its seed and on what it sees."""
 
-    def __init__(
-        self, model: Any, env: gym.Env[Any, Any], *, deterministic: bool, seed: int
-    ) -> None:
-        """Let a policy act in an environment.
-
-        Args:
-            model: A Stable-Baselines3 algorithm that holds the policy.
-            env: Where it is to act.
-            deterministic: Take the likeliest action, or draw one.
-            seed: Of what is drawn.
-
-        Raises:
-            ConfigError: If the policy observes or does something else than the environment.
-        """
-        for what, shapes in (("observation_space", _shapes), ("action_space", lambda s: s)):
-            needed, found = getattr(model, what), getattr(env, what)
-            if shapes(needed) != shapes(found):
-                raise ConfigError(
-                    f"the policy's {what} is {needed}, the environment's {found}: give the "
-                    "arguments that it was trained with as --option NAME=VALUE"
-                )
-        self._model = model
-        self._deterministic = deterministic
-        self._seeds = np.random.default_rng(seed)
+    def __init__(self, policy: Any, *, seed: int) -> None:
+        self._policy = policy
+        self._rng = np.random.default_rng(seed)
 
     def act(self, observation: Mapping[str, NDArray[Any]], info: Mapping[str, Any]) -> Any:
         """See `Agent.act`."""
         import torch
 
-        if self._deterministic:
-            return self._model.predict(observation, deterministic=True)[0]
-        with torch.random.fork_rng(devices=[]):  # Stable-Baselines3 draws from the global one
-            torch.manual_seed(int(self._seeds.integers(2**31)))
-            return self._model.predict(observation, deterministic=False)[0]
+        tensors, _ = self._policy.obs_to_tensor(dict(observation))
+        with torch.no_grad():
+            chosen = self._policy.get_distribution(tensors).distribution
+        if hasattr(chosen, "probs"):
+            chances = chosen.probs[0].double().numpy()
+            return int(self._rng.choice(len(chances), p=chances / chances.sum()))
+        space = self._policy.action_space
+        noise = self._rng.standard_normal(space.shape)
+        action = chosen.mean[0].numpy() + chosen.stddev[0].numpy() * noise
+        return np.clip(action, space.low, space.high).astype(space.dtype)
 
 
-@dataclass(frozen=True, slots=True)
-class LoadedPolicy:
-    """A policy, who acts by it, and what its environment must look like.
+def _polar(path: str | os.PathLike[str]) -> LoadedPolicy:
+    """A policy of `worldfm_agents.train_ppo`."""
+    from worldfm_agents.ppo_observations import PolarAgent
+    from worldfm_agents.ppo_policy import load_policy as load
 
-    Attributes:
-        model: The Stable-Baselines3 algorithm that holds it.
-        env_options: Arguments of the environment that it acts in.
-        deterministic: Whether it takes the likeliest action, or draws one.
-        agent_class: Made of model and environment, with keywords `deterministic` and `seed`.
-    """
-
-    model: Any
-    env_options: Mapping[str, Any]
-    deterministic: bool = False
-    agent_class: Callable[..., Agent] = PolicyAgent
-
-    def agent(self, env: gym.Env[Any, Any], seed: int) -> Agent:
-        """An agent for one episode."""
-        return self.agent_class(self.model, env, deterministic=self.deterministic, seed=seed)
+    policy, options = load(path)
+    return LoadedPolicy(options, lambda env, seed: PolarAgent(policy, env, seed=seed))
 
 
-def load_policy(path: str | os.PathLike[str]) -> LoadedPolicy:
-    """Load a policy that ``PPO.save`` wrote; only one that you trust, for it can hold code.
+def _multi_input(path: str | os.PathLike[str]) -> LoadedPolicy:
+    """A policy that `save_policy` wrote; built when the first environment is there."""
+    from safetensors.torch import load_file
 
-    What it observes tells the names of the observations and the size of images. A file of the same
-    name that ends in .json may say more, each entry if needed:
+    weights = load_file(path)
+    policies: list[Any] = []
 
-    - ``"env"``: arguments of the environment, an object;
-    - ``"deterministic"``: true to take the likeliest action;
-    - ``"agent"``: ``"module:Class"`` of an agent that keeps more than the policy observes, such as
-      a memory of the episode. It is called like `PolicyAgent`.
+    def agent(env: gym.Env[Any, Any], seed: int) -> Agent:
+        if not policies:
+            policies.append(_built(env, weights))
+        return PolicyAgent(policies[0], seed=seed)
 
-    Raises:
-        ConfigError: If there is no such file, or its observations are not those of an environment.
-        MissingExtraError: If Stable-Baselines3 is not installed.
-    """
+    return LoadedPolicy(json.loads(_metadata(path)["env"]), agent)
+
+
+def _built(env: gym.Env[Any, Any], weights: Mapping[str, torch.Tensor]) -> Any:
+    """Stable-Baselines3's default policy for an environment, with these weights."""
+    import torch
+    from stable_baselines3.common.policies import MultiInputActorCriticPolicy
+    from stable_baselines3.common.preprocessing import is_image_space
+    from stable_baselines3.common.vec_env import VecTransposeImage
+
+    observed = env.observation_space
+    if not isinstance(observed, gym.spaces.Dict):
+        raise ConfigError(f"the policy observes a Dict, the environment shows {observed}")
+    entries = {  # images with channels first, as in training
+        name: VecTransposeImage.transpose_space(entry, name) if is_image_space(entry) else entry
+        for name, entry in observed.spaces.items()
+    }
+    with torch.random.fork_rng(devices=[]):  # first weights are drawn, and replaced
+        policy = MultiInputActorCriticPolicy(
+            gym.spaces.Dict(entries), env.action_space, lambda _: 0.0
+        )
+    needed = {name: tuple(weight.shape) for name, weight in _own_weights(policy).items()}
+    if needed != {name: tuple(weight.shape) for name, weight in weights.items()}:
+        raise ConfigError(
+            "the policy's layers do not fit what the environment shows and takes: give the "
+            "arguments that it was trained with as --option NAME=VALUE"
+        )
+    policy.load_state_dict(weights, strict=False)
+    policy.set_training_mode(False)
+    return policy
+
+
+def _own_weights(policy: Any) -> dict[str, torch.Tensor]:
+    """The weights, without Stable-Baselines3's other names for the same extractor."""
+    others = ("pi_features_extractor", "vf_features_extractor")
+    state: dict[str, torch.Tensor] = policy.state_dict()
+    return {name: weight for name, weight in state.items() if not name.startswith(others)}
+
+
+def _metadata(path: str | os.PathLike[str]) -> dict[str, str]:
+    """What the file says of itself."""
+    from safetensors import SafetensorError, safe_open
+
     try:
-        from stable_baselines3 import PPO
-    except ImportError:
-        raise MissingExtraError("stable-baselines3", "sb3", "running a policy") from None
-    path = Path(path)
-    if not path.is_file():
-        raise ConfigError(f"there is no policy {os.fspath(path)!r}")
-    model = PPO.load(path, device="cpu")
-    beside = path.with_suffix(".json")
-    more = json.loads(beside.read_text(encoding="utf-8")) if beside.is_file() else {}
-    options = more.get("env", {})
-    agent_class: Callable[..., Agent] = PolicyAgent
-    if "agent" in more:
-        module, _, name = more["agent"].partition(":")
-        agent_class = getattr(importlib.import_module(module), name)
-    else:
-        options = {**options_of(model.observation_space), **options}
-    return LoadedPolicy(model, options, bool(more.get("deterministic", False)), agent_class)
-
-
-def options_of(space: gym.Space[Any]) -> dict[str, Any]:
-    """Arguments of an environment that make its observations those of a space.
-
-    Raises:
-        ConfigError: If it is no `Dict` space.
-    """
-    if not isinstance(space, gym.spaces.Dict):
-        raise ConfigError(f"policies observe a Dict of named entries, this one observes {space}")
-    options: dict[str, Any] = {"observations": list(space.spaces)}
-    for name in ("rgb", "depth"):
-        entry = space.spaces.get(name)
-        if isinstance(entry, gym.spaces.Box):
-            options["height"], options["width"] = _sides(entry.shape)
-            if name == "depth":
-                options["depth_dtype"] = str(entry.dtype)
-    return options
-
-
-def _sides(shape: tuple[int, ...]) -> tuple[int, int]:
-    """Height and width of an image; models are often saved with channels first."""
-    height, width = shape[1:] if shape[0] in (1, 3) else shape[:2]
-    return int(height), int(width)
-
-
-def _shapes(space: gym.Space[Any]) -> dict[str, tuple[int, ...]]:
-    """Shapes of the entries of a `Dict`, images by their sides."""
-    entries = space.spaces if isinstance(space, gym.spaces.Dict) else {}
-    shapes = {name: tuple(entry.shape or ()) for name, entry in entries.items()}
-    return {name: _sides(s) if len(s) == 3 else s for name, s in shapes.items()}
+        with safe_open(path, "pt") as file:
+            found: dict[str, str] = file.metadata() or {}
+    except (OSError, SafetensorError) as error:
+        raise ConfigError(
+            f"{os.fspath(path)!r} is no policy that can be read ({error}): name a .safetensors "
+            "file that worldfm_agents.policy_agent.save_policy or train_ppo wrote"
+        ) from None
+    if (found.get("format"), found.get("version")) != (FORMAT, VERSION):
+        raise ConfigError(
+            f"{os.fspath(path)!r} has format {found.get('format')!r}, version "
+            f"{found.get('version')!r}, expected {FORMAT!r}, {VERSION!r}"
+        )
+    return found

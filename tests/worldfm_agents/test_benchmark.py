@@ -152,7 +152,7 @@ def test_the_command_writes_results_and_a_row(
     [
         (["bench", "--suite", "nowhere"], "rooms-val"),
         (["bench", "--suite", "rooms-val", "--episodes", "0"], "1 or more"),
-        (["bench", "--policy", "nothing.zip"], "no policy"),
+        (["bench", "--policy", "nothing.safetensors"], "no policy"),
         (["episodes", "-o", "x.json", "--seeds", "5", "5"], "FIRST < END"),
     ],
 )
