@@ -83,7 +83,7 @@ def edit_episode(task: Task, agent: int, edits: Sequence[Edit]) -> None:
     simulator, scene = task.simulator, int(task.simulator.scene[agent])
     apply_edits(simulator, scene, edits)
     if any(not isinstance(edit, Repaint) for edit in edits):
-        task.edited(agent, edited_world(simulator, scene))
+        task.edited(agent, edited_world(simulator.worlds[scene], edits))
 
 
 def apply_edits(simulator: Simulator, scene: int, edits: Sequence[Edit]) -> None:
@@ -106,19 +106,20 @@ def apply_edits(simulator: Simulator, scene: int, edits: Sequence[Edit]) -> None
             _repaint(simulator, scene, edit)
 
 
-def edited_world(simulator: Simulator, scene: int) -> World:
-    """The world of a scene with objects where they are now, and without those that are gone.
+def edited_world(world: World, edits: Sequence[Edit]) -> World:
+    """The world as it would be if its objects had been moved and removed before anyone came.
 
     For what is worked out on foot: distances, viewpoints, coverage. Anchor and references are
     those of the original world.
     """
-    world, objects = simulator.worlds[scene], simulator.objects
-    there = [
-        replace(item, pose=objects.poses[scene, k].copy())
-        for k, item in enumerate(world.objects)
-        if objects.present[scene, k]
-    ]
-    nav = world.nav
+    objects = {item.instance: item for item in world.objects}
+    for edit in edits:
+        if isinstance(edit, Move) and edit.instance in objects:
+            pose = np.array(edit.pose, np.float64)
+            objects[edit.instance] = replace(objects[edit.instance], pose=pose)
+        elif isinstance(edit, Remove):
+            objects.pop(edit.instance, None)
+    there, nav = list(objects.values()), world.nav
     if nav is not None:
         nav = NavMap.from_arrays(nav.to_arrays(), nav.body, there)
     return replace(world, objects=there, nav=nav)
