@@ -13,6 +13,9 @@ EXPECTED = {
     "03_your_own_scan": "navigation: yes",
     "04_vector_of_worlds": "the same poses in both: True",
     "05_photo_to_world": "success True",
+    "06_vector_env": "number 3 is what one alone is: True",
+    "07_what_if": "Remove: 100% of its pixels differ",
+    "08_benchmark_your_agent": "| my-mazes | mine | anchor | 6 |",
 }
 
 
