@@ -86,9 +86,7 @@ def _player(command: Bench) -> tuple[str, AgentMaker, dict[str, Any]]:
     makers: dict[str, AgentMaker] = {
         "random": lambda env, k: RandomAgent(env.action_space, seed=k),
         "greedy": lambda env, k: GreedyAgent(seed=k),
-        "shortest-path": lambda env, k: ShortestPathAgent(
-            env, forward_step_m=env.unwrapped.config.forward_step_m
-        ),
+        "shortest-path": lambda env, k: ShortestPathAgent(env),
     }
     return command.agent, makers[command.agent], dict(side)
 

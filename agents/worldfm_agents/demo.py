@@ -216,7 +216,7 @@ class _Studio:
         start[:3, 3] += 0.2 * start[:3, 2]
         sway = OrbitAgent(radius_m=1.9, arc_deg=20.0, max_speed_mps=0.35)
         walk = _walk(world, self.options, **_GARAGE_WALK, max_depth_m=_GARAGE_MAX_DEPTH_M)
-        follower = ShortestPathAgent(walk, forward_step_m=_GARAGE_WALK["forward_step_m"])
+        follower = ShortestPathAgent(walk)
         into = episodes_into_view(world, self.options.episodes, seed=self.options.seed)
         return [
             self._film("garage_camera", photo, camera, sway, [{"c2w": start}]),

@@ -1,4 +1,4 @@
-"""Scripted agents: baselines that learn nothing, from random to privileged."""
+"""Scripted agents: baselines that learn nothing and know nothing but what they observe."""
 
 from __future__ import annotations
 
@@ -9,12 +9,19 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from worldfm_agents.privileged import ShortestPathAgent
 from worldfm_envs.actions import FORWARD, LEFT, RIGHT, STOP
-from worldfm_envs.point_nav import PointNavEnv
 from worldfm_gym.camera import quaternion_to_rotation
 from worldfm_gym.errors import ConfigError
-from worldfm_gym.navigation import move_discs
-from worldfm_gym.simulator import Simulator
+
+__all__ = [
+    "BlindAgent",
+    "GreedyAgent",
+    "OrbitAgent",
+    "RandomAgent",
+    "ShortestPathAgent",
+    "steer",
+]
 
 _STOP_WITHIN_M = 0.19
 
@@ -41,6 +48,29 @@ class RandomAgent:
         return np.asarray(action, np.float32)
 
 
+class BlindAgent:
+    """Walks straight ahead, and turns at random where it bumps into something.
+
+    For discrete actions; reads `collision`, and `pointgoal` where there is one, to know when to
+    stop, as Habitat's forward-only agent does.
+    """
+
+    def __init__(self, *, seed: int | None = 0, stop_within_m: float = _STOP_WITHIN_M) -> None:
+        self._rng = np.random.default_rng(seed)
+        self._stop_within_m = stop_within_m
+        self._turns: list[int] = []
+
+    def act(self, observation: Mapping[str, NDArray[Any]], info: Mapping[str, Any]) -> int:
+        """See `Agent.act`."""
+        goal = observation.get("pointgoal")
+        if goal is not None and float(goal[0]) < self._stop_within_m:
+            return STOP
+        if observation["collision"][0] > 0 and not self._turns:
+            turn = LEFT if self._rng.random() < 0.5 else RIGHT
+            self._turns = [turn] * int(self._rng.integers(3, 16))
+        return self._turns.pop() if self._turns else FORWARD
+
+
 class GreedyAgent:
     """Turns to the goal and walks; after bumping into something, sidesteps at random.
 
@@ -65,71 +95,6 @@ class GreedyAgent:
         if self._detour:
             return self._detour.pop(0)
         return steer(angle, tolerance=self._tolerance)
-
-
-class ShortestPathAgent:
-    """Walks the shortest path with discrete steps; knows the map and the goal (privileged).
-
-    Tries a step in every heading that turns can reach, contact with obstacles included, and takes
-    the one that ends nearest to the goal on foot, like Habitat's greedy geodesic follower.
-    """
-
-    def __init__(
-        self,
-        env: gym.Env[Any, Any],
-        *,
-        forward_step_m: float = 0.25,
-        turn_step_deg: float = 10.0,
-    ) -> None:
-        """Follow the episodes of `env`.
-
-        Args:
-            env: Point-goal navigation with discrete actions, wrapped or not.
-            forward_step_m: As given to the environment.
-            turn_step_deg: As given to the environment.
-
-        Raises:
-            ConfigError: If `env` is something else.
-        """
-        inner = env.unwrapped
-        if not isinstance(inner, PointNavEnv) or not isinstance(
-            inner.action_space, gym.spaces.Discrete
-        ):
-            raise ConfigError("ShortestPathAgent needs WorldFM/PointNav with discrete actions")
-        self._env = inner
-        self._forward_step_m = forward_step_m
-        half = int(180 / turn_step_deg)
-        turns = np.arange(-half, half + 1)
-        self._turns = turns[np.argsort(np.abs(turns), kind="stable")]  # small turns win ties
-        self._headings = self._turns * np.deg2rad(turn_step_deg)
-        self._plan: list[int] = []
-
-    def act(self, observation: Mapping[str, NDArray[Any]], info: Mapping[str, Any]) -> int:
-        """See `Agent.act`."""
-        simulator = self._env.simulator
-        if simulator.step_count[0] == 0:
-            self._plan = []
-        if not self._plan:
-            if info["distance_to_goal"] < _STOP_WITHIN_M:
-                return STOP
-            turns = self._best_turns(simulator)
-            self._plan = [LEFT if turns > 0 else RIGHT] * abs(turns) + [FORWARD]
-        return self._plan.pop(0)
-
-    def _best_turns(self, simulator: Simulator) -> int:
-        """Turns to the left before the step that ends nearest to the goal."""
-        episode = self._env.task.episodes[0]
-        assert episode is not None
-        yaw = simulator.yaw[0] + self._headings
-        step = self._forward_step_m * np.stack([np.cos(yaw), np.sin(yaw)], axis=-1)
-        reached, _ = move_discs(
-            self._env.world.require_nav(),
-            np.repeat(simulator.position_xy, len(step), axis=0),
-            step,
-            slide=simulator.config.sliding,
-        )
-        # Rounded, so that equally good headings tie whatever the last digits say.
-        return int(self._turns[np.argmin(np.round(episode.field.distance(reached), 6))])
 
 
 class OrbitAgent:

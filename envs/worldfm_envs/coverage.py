@@ -121,9 +121,15 @@ class FloorCoverage:
         """Share of the reachable floor that each group has seen, float64 [G], 0…1."""
         return np.minimum(self.seen_m2 / self.floor_m2, 1.0)
 
-    def begin(self, group: int, scene: int) -> None:
-        """Forget what a group has seen; from now on it is in this scene."""
-        nav = self._simulator.worlds[scene].require_nav()
+    def begin(self, group: int, scene: int, *, nav: NavMap | None = None) -> None:
+        """Forget what a group has seen; from now on it is in this scene.
+
+        Args:
+            group: Index of the group.
+            scene: Index of the scene.
+            nav: Map that says which floor can be reached; None takes that of the scene's world.
+        """
+        nav = self._simulator.worlds[scene].require_nav() if nav is None else nav
         grid = self._known.get(nav)
         if grid is None or grid.boxes is not nav.boxes:
             height = self._simulator.config.camera_height_m
@@ -189,6 +195,31 @@ class FloorCoverage:
         )
         np.add.at(self.seen_m2, self._group, new_m2)
         return new_m2
+
+    def preview(self, group: int, c2w: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Area that a group would see for the first time from each of some poses [P, 4, 4], m² [P].
+
+        Objects are taken to be where they were at the last `look`.
+        """
+        count = len(c2w)
+        gain_m2 = np.zeros(count)
+        each = np.arange(count)
+        _look(
+            each,
+            np.ascontiguousarray(c2w),
+            each,
+            *self._half_fov,
+            self._view_range_m,
+            *(
+                np.repeat(array[group : group + 1], count, axis=0)
+                for array in (self._shape, self._origin_xy, self._cell_m)
+            ),
+            np.broadcast_to(self._top_m[group], (count, self._top_m.shape[1])).copy(),
+            np.broadcast_to(self._floor[group], (count, self._floor.shape[1])).copy(),
+            np.broadcast_to(self._seen[group], (count, self._seen.shape[1])).copy(),
+            gain_m2,
+        )
+        return gain_m2
 
     def seen(self, group: int) -> NDArray[np.bool_]:
         """Cells that a group has seen, bool [ny, nx]; a view of the live map."""

@@ -15,6 +15,7 @@ from worldfm_envs.reset_options import given
 from worldfm_envs.sensors import Sensor
 from worldfm_envs.task import Outcome, Task
 from worldfm_gym.simulator import Simulator
+from worldfm_gym.worlds.world import World
 
 if TYPE_CHECKING:
     from worldfm_envs.explore import ExploreConfig
@@ -56,6 +57,11 @@ class ExploreTask(Task):
         simulator.place_ground([agent], xy, yaw, scene=[scene])
         self.metrics.restart(agent, xy)
         self.coverage.begin(agent, scene)
+        self.coverage.look([agent])
+
+    def edited(self, agent: int, world: World) -> None:
+        """See `Task.edited`: other floor can be reached, other floor is in sight."""
+        self.coverage.begin(agent, int(self.simulator.scene[agent]), nav=world.require_nav())
         self.coverage.look([agent])
 
     def score(self, stopped: NDArray[np.bool_]) -> Outcome:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,9 @@ from worldfm_envs.metrics import NavigationMetrics
 from worldfm_envs.reset_options import given
 from worldfm_envs.sensors import Sensor
 from worldfm_envs.task import Outcome, Task
+from worldfm_gym.errors import NavigationError
 from worldfm_gym.simulator import Simulator
+from worldfm_gym.worlds.world import World
 
 if TYPE_CHECKING:
     from worldfm_envs.goal_nav import GoalNavConfig
@@ -66,10 +69,28 @@ class GoalNavTask(Task):
         """See `Task.begin`; options are those that `OPTIONS` names."""
         episode = self.draw_episode(agent, rng, scene=scene, options=options)
         self.simulator.place_ground([agent], episode.start_xy, episode.start_yaw, scene=[scene])
-        self.episodes[agent] = episode
         self._goal_xy[agent] = episode.goal.places_xy[0]
-        self._distances.set(agent, episode.field)
-        self.metrics.begin(agent, episode.start_xy, episode.distance_m)
+        self._take(agent, episode)
+
+    def edited(self, agent: int, world: World) -> None:
+        """See `Task.edited`: start and goal stay, the way between them may not."""
+        episode = self.episodes[agent]
+        assert episode is not None, "begin() comes first"
+        goal = self.goal_in(agent, world)
+        distance_m = float(goal.field.distance(episode.start_xy))
+        if not np.isfinite(distance_m):
+            raise NavigationError(
+                f"the edits leave no way from the start {episode.start_xy.tolist()} to the goal"
+            )
+        self._take(agent, replace(episode, goal=goal, distance_m=distance_m))
+
+    def goal_in(self, agent: int, world: World) -> Goal:
+        """The goal of an agent's episode in an edited world.
+
+        Raises:
+            NavigationError: If it can't be reached there.
+        """
+        return Goal.at(world.require_nav(), self._goal_xy[agent])
 
     def draw_episode(
         self, agent: int, rng: np.random.Generator, *, scene: int, options: Mapping[str, Any]
@@ -94,6 +115,12 @@ class GoalNavTask(Task):
             stopped: Which agents stopped [N].
         """
         return distance_m < self.config.success_distance_m
+
+    def _take(self, agent: int, episode: NavigationEpisode) -> None:
+        """Measure an agent's way by an episode."""
+        self.episodes[agent] = episode
+        self._distances.set(agent, episode.field)
+        self.metrics.begin(agent, episode.start_xy, episode.distance_m)
 
     def score(self, stopped: NDArray[np.bool_]) -> Outcome:
         """See `Task.score`."""

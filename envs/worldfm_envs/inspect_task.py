@@ -77,6 +77,10 @@ class InspectTask(Task):
         place_free_camera(simulator, agent, rng, scene=scene, options=options)
         self.metrics.restart(agent, simulator.c2w[agent, :3, 3])
 
+    def place_of(self, agent: int, target: int) -> int:
+        """Place of a target in the list of objects of the agent's world."""
+        return int(self._place[agent, target])
+
     def score(self, stopped: NDArray[np.bool_]) -> Outcome:
         """See `Task.score`."""
         simulator, config = self.simulator, self.config

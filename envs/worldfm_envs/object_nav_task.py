@@ -16,6 +16,7 @@ from worldfm_envs.reset_options import given
 from worldfm_envs.sight import distance_to_object, sees_object, viewpoints
 from worldfm_gym.errors import ConfigError, NavigationError
 from worldfm_gym.navigation import NavMap
+from worldfm_gym.worlds.world import World
 
 if TYPE_CHECKING:
     from worldfm_envs.object_nav import ObjectNavConfig
@@ -38,8 +39,7 @@ class ObjectNavTask(GoalNavTask):
 
     def instances(self, scene: int, category: int) -> NDArray[np.int64]:
         """Places of the objects of a category in a scene's list of objects, ascending."""
-        objects = self.simulator.worlds[scene].objects
-        return np.flatnonzero(category_indices(item.category for item in objects) == category)
+        return _instances(self.simulator.worlds[scene], category)
 
     def goal_of(self, scene: int, category: int) -> Goal | None:
         """The places that see an object of a category from within reach; None if there are none.
@@ -47,21 +47,33 @@ class ObjectNavTask(GoalNavTask):
         Computed once a world, with objects where the world holds them.
         """
         world = self.simulator.worlds[scene]
-        nav = world.require_nav()
-        known = self._known.setdefault(nav, {})
+        known = self._known.setdefault(world.require_nav(), {})
         if category not in known:
-            cells = np.zeros(nav.shape, np.bool_)
-            for k in self.instances(scene, category):
-                cells |= viewpoints(
-                    world,
-                    int(k),
-                    reach_m=self.config.success_distance_m,
-                    eye_height_m=self.simulator.config.camera_height_m,
-                )
-            iy, ix = np.nonzero(cells)
-            places = nav.origin_xy + (np.stack([ix, iy], axis=-1) + 0.5) * nav.cell_m
-            known[category] = Goal(places, nav.geodesic_field_to(cells)) if len(places) else None
+            known[category] = self._find_goal(world, category)
         return known[category]
+
+    def goal_in(self, agent: int, world: World) -> Goal:
+        """See `GoalNavTask.goal_in`."""
+        category = int(self._goal_category[agent])
+        goal = self._find_goal(world, category)
+        if goal is None:
+            raise NavigationError(f"the edits leave no {CATEGORIES[category]!r} in reach")
+        return goal
+
+    def _find_goal(self, world: World, category: int) -> Goal | None:
+        """See `goal_of`."""
+        nav = world.require_nav()
+        cells = np.zeros(nav.shape, np.bool_)
+        for k in _instances(world, category):
+            cells |= viewpoints(
+                world,
+                int(k),
+                reach_m=self.config.success_distance_m,
+                eye_height_m=self.simulator.config.camera_height_m,
+            )
+        iy, ix = np.nonzero(cells)
+        places = nav.origin_xy + (np.stack([ix, iy], axis=-1) + 0.5) * nav.cell_m
+        return Goal(places, nav.geodesic_field_to(cells)) if len(places) else None
 
     def draw_episode(
         self, agent: int, rng: np.random.Generator, *, scene: int, options: Mapping[str, Any]
@@ -118,6 +130,11 @@ class ObjectNavTask(GoalNavTask):
                     reached[agent] = True
                     break
         return reached
+
+
+def _instances(world: World, category: int) -> NDArray[np.int64]:
+    """Places of the objects of a category in a world's list of objects, ascending."""
+    return np.flatnonzero(category_indices(item.category for item in world.objects) == category)
 
 
 def _given_category(options: Mapping[str, Any]) -> int | None:

@@ -22,7 +22,10 @@ def point_nav(box_room, box_room_renderer):
 @pytest.fixture(scope="module", params=["rooms", "maze"])
 def procedural(request):
     env = gym.make(
-        "WorldFM/PointNav-v0", world=worldfm_gym.make_world(request.param, seed=1), **SMALL
+        "WorldFM/PointNav-v0",
+        world=worldfm_gym.make_world(request.param, seed=1),
+        renderer="anchor",
+        **SMALL,
     )
     yield env
     env.close()
