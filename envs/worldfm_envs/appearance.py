@@ -7,6 +7,7 @@ without it, and differs in color alone.
 from __future__ import annotations
 
 import colorsys
+import math
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -76,7 +77,7 @@ class AppearanceConfig:
         matrix = np.diag(1.0 + self.tint * tint)
         matrix *= 2.0 ** (self.exposure_stops * stops)
         matrix = matrix @ (share * np.eye(3) + (1.0 - share) * LUMINANCE)
-        matrix = matrix @ _hue_turn(np.radians(self.hue_deg * hue))
+        matrix = matrix @ _hue_turn(math.radians(self.hue_deg * float(hue)))
         slope = 1.0 + self.contrast * contrast
         added = np.full((3, 1), _MIDDLE_GRAY * (1.0 - slope))
         return np.hstack([slope * matrix, added]).astype(np.float32)
@@ -84,9 +85,9 @@ class AppearanceConfig:
 
 def _hue_turn(angle: float) -> NDArray[np.float64]:
     """A rotation of linear RGB about the axis of grays (Rodrigues' formula), [3, 3]."""
-    cos, sin = np.cos(angle), np.sin(angle) / np.sqrt(3.0)
+    cos, sin = math.cos(angle), math.sin(angle) / math.sqrt(3.0)
     skew = np.array([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]])
-    return cos * np.eye(3) + sin * skew + (1.0 - cos) / 3.0
+    return np.asarray(cos * np.eye(3) + sin * skew + (1.0 - cos) / 3.0)
 
 
 def _random_color(rng: np.random.Generator) -> NDArray[np.float64]:

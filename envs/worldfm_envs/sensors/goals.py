@@ -45,7 +45,7 @@ class ImageGoalSensor:
 
     def read(self, source: SensorInput) -> Any:
         """See `Sensor.read`."""
-        goal = source.goals["goal_rgb"]
+        goal: Any = source.goals["goal_rgb"]
         if is_tensor(source.frame.rgb):
             return tensor_on(source.frame.rgb.device, goal)
         return goal.cpu().numpy() if is_tensor(goal) else goal
@@ -62,7 +62,7 @@ class ObjectGoalSensor:
     def read(self, source: SensorInput) -> NDArray[Any]:
         """See `Sensor.read`."""
         wanted = source.goals["goal_category"][:, None]
-        return (np.arange(len(CATEGORIES)) == wanted).astype(np.float32)
+        return np.asarray(np.arange(len(CATEGORIES)) == wanted, np.float32)
 
 
 @njit(cache=True, nogil=True)

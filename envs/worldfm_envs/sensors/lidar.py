@@ -76,7 +76,7 @@ def _cast(
 
 
 @njit(cache=True, nogil=True)
-def _to_wall(floor: Any, eye: Any, cos: float, sin: float, range_m: float) -> float:
+def _to_wall(floor: Any, eye: Any, cos: float, sin: float, range_m: float) -> Any:
     """Way to the first occupied voxel of the layer at a height (Amanatides & Woo, 1987)."""
     nz, ny, nx = floor["shape"]
     if nz == 0:

@@ -130,7 +130,7 @@ def _mark_walls(floor: Any, x: float, y: float, yaw: float, resolution_m: float,
 
 
 @njit(cache=True, nogil=True)
-def _in_the_way(floor: Any, pose: Any, size: Any) -> bool:
+def _in_the_way(floor: Any, pose: Any, size: Any) -> Any:
     """Whether a box reaches between step height and the top of the body."""
     half_m = 0.0
     for a in range(3):
