@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from worldfm_gym.frame_model.noise import normal_quantiles
+from worldfm_gym.frame_model.noise import CELL_OCTAVES, normal_quantiles
 from worldfm_gym.threads import run_striped
 
 _ZERO, _ONE, _HALF, _QUARTER = np.float32(0), np.float32(1), np.float32(0.5), np.float32(0.25)
@@ -17,6 +17,7 @@ _SMALL, _USUAL = np.float32(1e-6), np.float32(1 / 2.5)
 _MIX1, _MIX2, _STEP = np.uint32(0x7FEB352D), np.uint32(0x846CA68B), 0x9E3779B9
 _PRIMES = np.array([73856093, 19349663, 83492791])
 _WORD = 0xFFFFFFFF
+_CELL_OCTAVES = float(CELL_OCTAVES)
 
 
 def anchored_noise(
@@ -101,7 +102,7 @@ def _noise_rows(
     batch, height, width = index.shape
     for task in range(first, batch * height, step):
         b, y = task // height, task % height
-        level = np.rint(np.log2(lens[b, 0]))
+        level = np.rint(np.log2(lens[b, 0])) - _CELL_OCTAVES
         places, offsets, shares = _corners_around(c2w[b])
         for x in range(width):
             point = np.int64(index[b, y, x])

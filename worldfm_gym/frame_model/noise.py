@@ -26,6 +26,8 @@ _PRIMES = 73856093, 19349663, 83492791  # mix the coordinates of a lattice point
 _USUAL_DEPTH_M = 2.5
 # The lattice has a point every metre: near enough that a rough depth does, far enough for the noise
 # to last some steps.
+CELL_OCTAVES = 2
+"""Cells of directions are 2² pixels wide: a depth that is off moves a surface by some pixels."""
 
 
 def anchored_noise(
@@ -59,7 +61,7 @@ def noise_in_torch(
     rays = pixel_rays(intrinsics, index.shape[1], index.shape[2])
     rays = torch.cat([rays, torch.ones_like(rays[:, :1])], dim=1)
     to_surface = c2w[:, :3, :3] @ (rays * filled_depth(depth_z)[:, None]).flatten(2)
-    level = torch.log2(intrinsics[:, 0]).round()
+    level = torch.log2(intrinsics[:, 0]).round() - CELL_OCTAVES
     places, offsets, shares = corners_around(c2w)
     invented = torch.zeros_like(of_points)
     for k in range(4):
@@ -132,7 +134,7 @@ def _normal(key: Tensor, salt: Tensor) -> Tensor:
 def _direction_cell(direction: Tensor, level: Tensor) -> Tensor:
     """Cell of a cube around a point that each direction [B, 3, N] meets, int64 [B, N].
 
-    The cube's sides are parallel to the world's axes; its cells are about a pixel wide, 2^−level
+    The cube's sides are parallel to the world's axes; its cells are about four pixels wide, 2^−level
     [B] of half a side, so that zooming in draws finer noise instead of larger blots.
     """
     size = direction.abs()

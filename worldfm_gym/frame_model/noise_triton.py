@@ -8,9 +8,14 @@ import triton.language as tl
 from torch import Tensor
 
 from worldfm_gym.frame_model.conditioning import NOISE_CHANNELS
-from worldfm_gym.frame_model.noise import corners_around, filled_depth, normal_quantiles
+from worldfm_gym.frame_model.noise import (
+    CELL_OCTAVES,
+    corners_around,
+    filled_depth,
+    normal_quantiles,
+)
 
-_CHANNELS = tl.constexpr(NOISE_CHANNELS)
+_CHANNELS, _CELL_OCTAVES = tl.constexpr(NOISE_CHANNELS), tl.constexpr(CELL_OCTAVES)
 _MIX1, _MIX2, _STEP = tl.constexpr(0x7FEB352D), tl.constexpr(0x846CA68B), tl.constexpr(0x9E3779B9)
 _LANES = 256
 
@@ -78,7 +83,7 @@ def _noise_lanes(  # type: ignore[no-untyped-def]
     sx = tl.load(c2w) * x + tl.load(c2w + 1) * y + tl.load(c2w + 2) * z
     sy = tl.load(c2w + 4) * x + tl.load(c2w + 5) * y + tl.load(c2w + 6) * z
     sz = tl.load(c2w + 8) * x + tl.load(c2w + 9) * y + tl.load(c2w + 10) * z
-    level = tl.floor(tl.log2(focal) + 0.5)
+    level = tl.floor(tl.log2(focal) + 0.5) - _CELL_OCTAVES
     of_world = (tl.load(salt + view) & 0xFFFFFFFF).to(tl.uint32)
     seen = point >= 0
     # A point's noise is drawn whole at the first corner.
