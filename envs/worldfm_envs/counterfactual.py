@@ -2,7 +2,8 @@
 
 Every environment takes the reset option ``"edits"``. The episode is drawn as it would be without
 them, so start and goal stay what they were; then the world is edited, and what is seen, met,
-measured and rewarded follows.
+measured and rewarded follows. Light is part of an anchor's colors, so shadows stay where they were
+(except those that the ``"truth"`` renderer casts).
 """
 
 from __future__ import annotations

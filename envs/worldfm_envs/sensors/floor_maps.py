@@ -7,11 +7,10 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
-from llvmlite import ir
-from numba import carray, njit, types
-from numba.extending import intrinsic
+from numba import carray, njit
 from numpy.typing import NDArray
 
+from worldfm_envs.array_address import pointer_to
 from worldfm_gym.navigation import AgentBody, NavMap
 from worldfm_gym.navigation.clearance import euclidean_clearance
 from worldfm_gym.simulator import Simulator
@@ -22,10 +21,10 @@ _LEAST_FREE_M = 0.1
 
 MAP_FIELDS = np.dtype(
     [
-        ("plan", np.uint64),
-        ("voxels", np.uint64),
-        ("walls", np.uint64),
-        ("walled", np.uint64),
+        ("plan", np.int64),
+        ("voxels", np.int64),
+        ("walls", np.int64),
+        ("walled", np.int64),
         ("shape", np.int64, 3),
         ("origin", np.float64, 3),
         ("cell_m", np.float64),
@@ -106,23 +105,13 @@ def plan_of(nav: NavMap) -> NDArray[np.uint8]:
 _plans: WeakKeyDictionary[NavMap, NDArray[np.uint8]] = WeakKeyDictionary()
 
 
-@intrinsic
-def _pointer(typing_context: Any, address: Any) -> Any:
-    """A pointer to the bytes at an address."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.inttoptr(args[0], ir.IntType(8).as_pointer())
-
-    return types.CPointer(types.uint8)(types.uint64), codegen
-
-
 @njit(cache=True, nogil=True, inline="always")
 def grid_at(address: Any, ny: int, nx: int) -> Any:
     """The bytes [ny, nx] at an address."""
-    return carray(_pointer(address), (ny, nx))
+    return carray(pointer_to(address), (ny, nx), np.uint8)
 
 
 @njit(cache=True, nogil=True, inline="always")
 def voxels_at(address: Any, nz: int, ny: int, nx: int) -> Any:
     """The bytes [nz, ny, nx] at an address."""
-    return carray(_pointer(address), (nz, ny, nx))
+    return carray(pointer_to(address), (nz, ny, nx), np.uint8)
