@@ -6,11 +6,9 @@ from typing import Any
 
 import numba
 import numpy as np
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
 from numpy.typing import NDArray
 
+from worldfm_envs.array_address import pointer_to
 from worldfm_gym.navigation.geodesic import DistanceField, read_distances
 
 
@@ -43,16 +41,6 @@ class GoalDistances:
         return np.asarray(_read_all(self._table, self._floats, points))
 
 
-@intrinsic
-def _pointer(typing_context: Any, address: Any) -> Any:
-    """Cast an integer address to a void pointer for `numba.carray`."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.inttoptr(args[0], cgutils.voidptr_t)
-
-    return types.voidptr(types.int64), codegen
-
-
 @numba.njit(cache=True, nogil=True)
 def _read_all(table: Any, floats: Any, points: Any) -> Any:
     """Distances [N] of points [N, 2], each in the field of its row."""
@@ -61,8 +49,8 @@ def _read_all(table: Any, floats: Any, points: Any) -> Any:
         if table[i, 0] == 0:
             continue
         shape = (table[i, 2], table[i, 3])
-        extended = numba.carray(_pointer(table[i, 0]), shape, np.float32)
-        direct = numba.carray(_pointer(table[i, 1]), shape, np.bool_)
+        extended = numba.carray(pointer_to(table[i, 0]), shape, np.float32)
+        direct = numba.carray(pointer_to(table[i, 1]), shape, np.bool_)
         out[i] = read_distances(
             extended, direct, floats[i, :2], floats[i, 2:4], floats[i, 4], points[i : i + 1]
         )[0]
