@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from typing import Any, ClassVar, Literal, Self
 
-from worldfm_envs.actions import ActionModel, ContinuousVelocity, DiscreteSteps
+from worldfm_envs.actions import (
+    ACTUATION_NOISES,
+    ActionModel,
+    ActuationNoise,
+    ContinuousVelocity,
+    DiscreteSteps,
+    Waypoints,
+)
+from worldfm_envs.actions.walking import Walking
 from worldfm_envs.appearance import AppearanceConfig
 from worldfm_envs.depth_noise import DepthNoise
 from worldfm_envs.episode_set import EpisodeSet
@@ -76,6 +84,7 @@ class WorldConfig(ABC):
     OBSERVATIONS: ClassVar[tuple[str, ...]]
     GOALS: ClassVar[tuple[str, ...]] = ()
     RESET_OPTIONS: ClassVar[tuple[str, ...]] = ()
+    ACTION_MODES: ClassVar[tuple[str, ...]] = ()
     NEEDS_FLOOR: ClassVar[bool] = True
 
     world: WorldLike | Sequence[WorldLike] = "rooms"
@@ -171,31 +180,88 @@ class GroundConfig(WorldConfig):
     """What environments add in which the agent walks.
 
     Attributes:
-        action_mode: ``"discrete"`` or ``"continuous"``; see `worldfm_envs.actions`.
-        forward_step_m: Length of a discrete step forward, metres.
+        action_mode: ``"discrete"``, ``"continuous"`` or ``"waypoint"``; see
+            `worldfm_envs.actions`.
+        action_repeat: How often the motion of an action is made; the agent that meets something
+            stands still for the rest. Rewards and collisions count once an action.
+        forward_step_m: Length of a discrete step forward, and of the steps to a waypoint, metres.
         turn_step_deg: Angle of a discrete turn, degrees.
         max_speed_mps: Largest speed of continuous actions.
         max_turn_dps: Largest turn rate of continuous actions, degrees per second.
+        max_waypoint_m: How far away waypoints can be, metres.
+        tilt: Whether actions can also tilt the camera.
+        tilt_step_deg: Angle of a discrete tilt, the largest of others, degrees.
+        actuation_noise: By how much agents miss what they are told to do: None, ``"locobot"``,
+            ``"locobot_proportional"``, ``"locobot_movebase"``, or a
+            `worldfm_envs.actions.ActuationNoise`. Starts and goals are the same with it.
+        actuation_noise_scale: Multiplies that noise.
     """
 
-    action_mode: Literal["discrete", "continuous"] = "discrete"
+    ACTION_MODES: ClassVar = ("discrete", "continuous", "waypoint")
+
+    action_mode: Literal["discrete", "continuous", "waypoint"] = "discrete"
+    action_repeat: int = 1
     forward_step_m: float = 0.25
     turn_step_deg: float = 10.0
     max_speed_mps: float = 1.0
     max_turn_dps: float = 40.0
+    max_waypoint_m: float = 1.0
+    tilt: bool = False
+    tilt_step_deg: float = 15.0
+    actuation_noise: str | ActuationNoise | None = None
+    actuation_noise_scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in (
+            *("forward_step_m", "turn_step_deg", "max_speed_mps", "max_turn_dps"),
+            *("max_waypoint_m", "tilt_step_deg"),
+        ):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"{name} must be positive, got {getattr(self, name)!r}")
+        if self.action_mode not in self.ACTION_MODES:
+            raise ConfigError(
+                f"action_mode must be one of {list(self.ACTION_MODES)}, got {self.action_mode!r}"
+            )
+        self._walking  # noqa: B018 (raises where it makes no sense)
 
     def make_actions(self) -> ActionModel:
         """See `WorldConfig.make_actions`."""
+        walking = self._walking
+        tilt_step_deg = self.tilt_step_deg if self.tilt else None
         if self.action_mode == "discrete":
             return DiscreteSteps(
-                forward_step_m=self.forward_step_m, turn_step_deg=self.turn_step_deg
+                forward_step_m=self.forward_step_m,
+                turn_step_deg=self.turn_step_deg,
+                tilt_step_deg=tilt_step_deg,
+                walking=walking,
             )
         if self.action_mode == "continuous":
             return ContinuousVelocity(
                 max_speed_mps=self.max_speed_mps,
                 max_turn_dps=self.max_turn_dps,
                 step_s=self.step_s,
+                tilt_step_deg=tilt_step_deg,
+                walking=walking,
             )
-        raise ConfigError(
-            f"action_mode must be 'discrete' or 'continuous', got {self.action_mode!r}"
+        return Waypoints(
+            max_distance_m=self.max_waypoint_m,
+            forward_step_m=self.forward_step_m,
+            tilt_step_deg=tilt_step_deg,
+            walking=walking,
         )
+
+    @property
+    def _walking(self) -> Walking:
+        """How motions are carried out."""
+        noise = self.actuation_noise
+        if isinstance(noise, str):
+            if noise not in ACTUATION_NOISES:
+                raise ConfigError(
+                    f"actuation_noise must be None, one of {list(ACTUATION_NOISES)} or an "
+                    f"ActuationNoise, got {noise!r}"
+                )
+            noise = ACTUATION_NOISES[noise]
+        if noise is not None:
+            noise = replace(noise, scale=noise.scale * self.actuation_noise_scale)
+        return Walking(repeat=self.action_repeat, noise=noise)

@@ -88,6 +88,7 @@ class FreeCameraEnv(WorldEnv[FreeCameraTask]):
     | argument | default | meaning |
     | --- | --- | --- |
     | `max_speed_mps`, `max_turn_dps`, `step_s` | 1, 60, 0.1 | velocity limits and duration of a step |
+    | `action_repeat` | 1 | how many steps an action lasts |
 
     ## Version History
 

@@ -117,6 +117,7 @@ class InspectEnv(WorldEnv[InspectTask]):
     | `inspect_sides` | 1 | from how many of its four sides an object has to be seen |
     | `slack_reward`, `inspect_reward`, `success_reward` | −0.01, 1, 2.5 | per step, per object, on success |
     | `max_speed_mps`, `max_turn_dps`, `step_s` | 1, 60, 0.1 | velocity limits and duration of a step |
+    | `action_repeat` | 1 | how many steps an action lasts |
 
     ## Version History
 

@@ -45,9 +45,24 @@ class PointNavEnv(WorldEnv[GoalNavTask]):
 
     | component | meaning |
     | --- | --- |
-    | 0 | speed forward, times 1 m/s; negative is backward |
-    | 1 | turn rate to the left, times 40 °/s |
+    | 0 | speed forward, times 1 m/s (`max_speed_mps`); negative is backward |
+    | 1 | turn rate to the left, times 40 °/s (`max_turn_dps`) |
     | 2 | above 0.9: stop, which ends the episode without moving |
+
+    `action_mode="waypoint"`: `Box(-1, 1, (3,), float32)`. The agent turns towards a point and walks
+    there on a straight line, until it meets something. Whatever the distance, that takes as many
+    steps of 0.25 s as the longest one.
+
+    | component | meaning |
+    | --- | --- |
+    | 0 | distance, −1…1 for 0…1 m (`max_waypoint_m`) |
+    | 1 | direction from the heading, −1…1 for −180…180° to the left |
+    | 2 | above 0.9: stop, which ends the episode without moving |
+
+    With `tilt=True` the camera can look up and down, by 15° a step (`tilt_step_deg`): discrete
+    actions 4 (up) and 5 (down), or a fourth component, positive up. `action_repeat` makes the motion
+    of an action several times. With `actuation_noise="locobot"` (times `actuation_noise_scale`)
+    motions miss by as much as those of a LoCoBot do (`worldfm_envs.actions.actuation`).
 
     ## Observation Space
 
@@ -93,14 +108,17 @@ class PointNavEnv(WorldEnv[GoalNavTask]):
 
     | argument | default | meaning |
     | --- | --- | --- |
-    | `action_mode` | `"discrete"` | or `"continuous"` |
+    | `action_mode` | `"discrete"` | or `"continuous"` or `"waypoint"` |
     | `difficulty` | `None` | `"easy"`: 1.5…3 m on foot, `"medium"`: 3…5 m, `"hard"`: 5…10 m and at least 1.1 times as far as straight ahead; instead of the next two |
     | `goal_distance_m` | (1, 30) | geodesic distance from start to goal |
     | `least_detour` | 1 | smallest ratio of geodesic to straight distance |
     | `success_distance_m` | 0.2 | stopping nearer than this is success |
     | `slack_reward`, `progress_reward`, `success_reward` | −0.01, 1, 2.5 | per step, per metre, on success |
     | `forward_step_m`, `turn_step_deg` | 0.25, 10 | discrete steps |
-    | `max_speed_mps`, `max_turn_dps`, `step_s` | 1, 40, 0.25 | continuous steps; `step_s` is also the time by which moving objects advance in a step of either kind |
+    | `max_speed_mps`, `max_turn_dps`, `step_s` | 1, 40, 0.25 | continuous steps; `step_s` is also the time by which moving objects advance in a step of any kind |
+    | `max_waypoint_m` | 1 | how far away waypoints can be |
+    | `action_repeat`, `tilt`, `tilt_step_deg` | 1, `False`, 15 | see Action Space |
+    | `actuation_noise`, `actuation_noise_scale` | `None`, 1 | see Action Space |
 
     Raises `NavigationError` if the world has no floor to walk on, `ConfigError` if an option makes
     no sense, `ActionError` if an action is not in the action space.

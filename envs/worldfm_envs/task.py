@@ -115,7 +115,8 @@ class Task(ABC):
         """
         checked = self.actions.check(actions)
         self.last_c2w[...] = self.simulator.c2w
-        return self.score(self.actions.apply(self.simulator, checked))
+        stopped = self.actions.apply(self.simulator, checked, episode_seed=self.episode_seed)
+        return self.score(stopped)
 
     def observe(self, *, tensors: bool = False) -> dict[str, Any]:
         """Draw one frame per agent and read every sensor: entries [N, …] by name.
@@ -156,7 +157,7 @@ class Task(ABC):
             collided=simulator.collided[agents],
             step_count=simulator.step_count[agents],
             episode_seed=self.episode_seed[agents],
-            step_s=simulator.config.step_s,
+            step_s=simulator.config.step_s * self.actions.steps,
             goals={name: goal[agents] for name, goal in self.goals.items()},
         )
         return {name: sensor.read(source) for name, sensor in self.sensors.items()}
