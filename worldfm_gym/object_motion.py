@@ -76,7 +76,8 @@ class Route:
         """The pose [4, 4] at a time; `base` [4, 4] is where the world holds the object."""
         held = np.eye(4) if base is None else np.asarray(base, np.float64)
         table = RouteTable([self], held[None])
-        return table.poses(np.array([float(time_s)]))[0]
+        pose: NDArray[np.float64] = table.poses(np.array([float(time_s)]))[0]
+        return pose
 
 
 @dataclass(frozen=True, eq=False)

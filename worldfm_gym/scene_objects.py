@@ -307,10 +307,12 @@ class _Routes:
         world_poses: NDArray[np.float64],
     ) -> _Routes:
         """Collect the routes of all scenes."""
-        found = []
+        found: list[tuple[int, int, Route]] = []
         for scene, motion in motions.items():
             if isinstance(motion, Mapping):
                 place = {item.instance: k for k, item in enumerate(worlds[scene].objects)}
                 found += [(scene, place[i], r) for i, r in motion.items() if isinstance(r, Route)]
-        scene, index = (np.array([row[i] for row in found], np.int64) for i in range(2))
-        return _Routes(scene, index, RouteTable([r for *_, r in found], world_poses[scene, index]))
+        scenes = np.array([scene for scene, _, _ in found], np.int64)
+        index = np.array([k for _, k, _ in found], np.int64)
+        routes = [route for _, _, route in found]
+        return _Routes(scenes, index, RouteTable(routes, world_poses[scenes, index]))

@@ -7,93 +7,28 @@ rewards, no episodes. A single environment is a simulator of one agent; there is
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from worldfm_gym.agent_groups import AgentGroup, group_agents
 from worldfm_gym.appearance import Appearance, AppearanceTable
 from worldfm_gym.camera import Camera, check_rigid, heading_c2w, intrinsics_from_fov
 from worldfm_gym.errors import SimulatorError
 from worldfm_gym.frame import Frame
 from worldfm_gym.motion import heading_of, per_agent, turn_free, turn_level
-from worldfm_gym.navigation import Crowd, move_discs, move_spheres
+from worldfm_gym.navigation import move_discs, move_spheres
 from worldfm_gym.renderer import Renderer, WorldReplacing, make_renderer
 from worldfm_gym.scene_objects import ObjectMotion, SceneObjects
+from worldfm_gym.simulator_state import SimulatorConfig, SimulatorState
 from worldfm_gym.worlds.world import World
+
+__all__ = ["RendererFactory", "Simulator", "SimulatorConfig", "SimulatorState"]
 
 RendererFactory = Callable[[Sequence[World]], Renderer]
 """Builds a renderer for a list of worlds, one per scene."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SimulatorConfig:
-    """What all agents of a simulator have in common.
-
-    Attributes:
-        width: Image width in pixels.
-        height: Image height in pixels.
-        fov_x_deg: Horizontal field of view in degrees.
-        camera_height_m: Height of a ground agent's camera above the floor, metres.
-        step_s: Simulated time of one ground step, seconds.
-        sliding: Slide along what is in the way; False stops at it.
-        free_radius_m: Radius of the sphere with which a free camera collides, metres.
-    """
-
-    width: int = 128
-    height: int = 128
-    fov_x_deg: float = 90.0
-    camera_height_m: float = 1.25
-    step_s: float = 0.25
-    sliding: bool = True
-    free_radius_m: float = 0.1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SimulatorState:
-    """Everything that changes as a simulator steps, as arrays that nothing else refers to.
-
-    ``np.savez(path, **state.arrays())`` and ``SimulatorState(**np.load(path))`` keep it in a file.
-
-    Attributes:
-        c2w: Camera poses, float64 [N, 4, 4].
-        scene: Scene of each agent, int64 [N].
-        collided: Whether the last step met something, bool [N].
-        step_count: Steps since an agent was placed, int64 [N].
-        object_poses: Object-to-world transforms, float64 [S, K, 4, 4].
-        object_present: Whether each object is there, bool [S, K].
-        time_s: Simulated time of each scene, float64 [S].
-    """
-
-    c2w: NDArray[np.float64]
-    scene: NDArray[np.int64]
-    collided: NDArray[np.bool_]
-    step_count: NDArray[np.int64]
-    object_poses: NDArray[np.float64]
-    object_present: NDArray[np.bool_]
-    time_s: NDArray[np.float64]
-
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """The arrays by name."""
-        return {f.name: getattr(self, f.name) for f in fields(self)}
-
-
-@dataclass(frozen=True, slots=True)
-class _Group:
-    """Agents of one navigation map, moved by one kernel call.
-
-    Attributes:
-        scene: One of their scenes.
-        agents: The agents, scene by scene.
-        crowd: What is in their way.
-        pushing: Scenes in which they can push objects, None if there is none.
-    """
-
-    scene: int
-    agents: NDArray[np.int64] | slice
-    crowd: Crowd
-    pushing: NDArray[np.int64] | None
 
 
 class Simulator:
@@ -498,46 +433,11 @@ class Simulator:
         self.time_s += dt
         self.objects.advance_all(self.time_s)
 
-    def _groups(self) -> list[_Group]:
-        """Agents by navigation map; within a group, scene by scene in the order of agents."""
-        if self._grouped == self.objects.version:
-            return self._made_groups
-        objects = self.objects
-        row = objects.box_row[self.scene]
-        pushing = objects.pushable.any(axis=1)
-        maps: dict[int, int] = {}
-        scenes, of_agent = np.unique(self.scene, return_inverse=True)
-        for scene in scenes:
-            nav = self.worlds[scene].nav
-            maps.setdefault(-1 - int(scene) if nav is None else id(nav), len(maps))
-        number = np.array(
-            [
-                maps[-1 - int(scene) if nav is None else id(nav)]
-                for scene, nav in ((scene, self.worlds[scene].nav) for scene in scenes)
-            ]
-        )[of_agent]
-        self._made_groups = []
-        for group in range(len(maps)):
-            agents = np.flatnonzero(number == group)
-            agents = agents[np.argsort(row[agents], kind="stable")]
-            pushed = np.unique(self.scene[agents][pushing[self.scene[agents]]])
-            crowd = Crowd(
-                boxes=objects.boxes,
-                row=row[agents],
-                own=self.bodies[agents],
-                moving=objects.moving,
-                pushable=objects.pushable,
-            )
-            first, together = int(agents[0]), (np.diff(agents) == 1).all()
-            self._made_groups.append(
-                _Group(
-                    scene=int(self.scene[first]),
-                    agents=slice(first, first + len(agents)) if together else agents,
-                    crowd=crowd,
-                    pushing=pushed if len(pushed) else None,
-                )
-            )
-        self._grouped = objects.version
+    def _groups(self) -> list[AgentGroup]:
+        """The agents as they move together; worked out anew where something changed."""
+        if self._grouped != self.objects.version:
+            self._made_groups = group_agents(self.worlds, self.scene, self.bodies, self.objects)
+            self._grouped = self.objects.version
         return self._made_groups
 
     def _leave(self, agents: NDArray[np.int64]) -> None:

@@ -101,7 +101,7 @@ class MultiAgentConfig(GroundConfig):
         """The task, in a simulator of `num_bodies` agents in one scene."""
 
 
-class MultiAgentEnv(ParallelEnv[str, Observation, Any]):
+class MultiAgentEnv(ParallelEnv[str, Observation, Any]):  # type: ignore[misc]
     """Agents that act at the same time in one shared world.
 
     All of them are one batch of one simulator: a step is one call for collision and one for images.

@@ -147,9 +147,8 @@ class AnchorRaster:
             inverse_rest[:slots, :most] = self._inverse_rest
             self._inverse_rest = inverse_rest
             more = (0, grown[0] - slots)
-            self._objects, self._level1_m = (
-                np.pad(array, more) for array in (self._objects, self._level1_m)
-            )
+            self._objects = np.pad(self._objects, more)
+            self._level1_m = np.pad(self._level1_m, more)
             self._tables = np.pad(self._tables, (more, (0, 0)))
         self._inverse_rest[slot] = np.eye(4)
         self._inverse_rest[slot, :count] = pyramid.inverse_rest

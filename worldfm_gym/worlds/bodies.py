@@ -5,6 +5,7 @@ from __future__ import annotations
 import colorsys
 from collections.abc import Sequence
 from dataclasses import fields, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -149,9 +150,9 @@ def _moved(robot: Scene, rest: NDArray[np.float64], instance: int) -> Scene:
 
 def _joined(scenes: Sequence[Scene]) -> Scene:
     """The first scene with the primitives of all."""
-    per_primitive = [f.name for f in fields(Scene) if len(np.shape(getattr(scenes[0], f.name)))]
-    per_primitive = per_primitive[: per_primitive.index("instance") + 1]
-    return replace(
-        scenes[0],
-        **{name: np.concatenate([getattr(s, name) for s in scenes]) for name in per_primitive},
-    )
+    names = [f.name for f in fields(Scene)]
+    per_primitive = names[: names.index("instance") + 1]
+    joined: dict[str, Any] = {
+        name: np.concatenate([getattr(s, name) for s in scenes]) for name in per_primitive
+    }
+    return replace(scenes[0], **joined)
