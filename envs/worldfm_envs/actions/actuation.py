@@ -91,14 +91,12 @@ class ActuationNoise:
             mean = np.array([*shift.mean, *turn.mean])
             spread = np.sqrt([*shift.variance, *turn.variance])
             least = np.full((int(which.sum()), 3), -np.inf)
-            least[:, 0] = np.where(
-                drives[which], -(1 - _LEAST_SHARE) * abs(forward_m[which]), -np.inf
-            )
-            least[:, 2] = np.where(
-                drives[which], -np.inf, -(1 - _LEAST_SHARE) * abs(yaw_delta[which])
-            )
+            if which is drives:
+                least[:, 0] = -(1.0 - _LEAST_SHARE) * np.abs(forward_m[which])
+            else:
+                least[:, 2] = -(1.0 - _LEAST_SHARE) * np.abs(yaw_delta[which])
             out[which] = _truncated_normal(drawn[which], mean, spread, least)
-        # Both errors along a shift turn with the direction of driving, as the published code has it.
+        # The sideways error changes sign with the direction of driving, too: so Habitat has it.
         out[:, :2] *= np.where(forward_m < 0.0, -1.0, 1.0)[:, None]
         out[:, 2] *= np.where(yaw_delta < 0.0, -1.0, 1.0)
         return out * (self.scale * effort * moves)[:, None]
