@@ -227,9 +227,9 @@ class InspectingAgent:
     ) -> NDArray[np.float32]:
         """See `Agent.act`."""
         simulator = self._env.simulator
-        if simulator.step_count[0] == 0 or self._view is None or self._seen_enough():
-            self._choose_view()
         pose = simulator.c2w[0]
+        if simulator.step_count[0] == 0 or self._view is None or self._served(self._view):
+            self._choose_view()
         if self._view is None:
             return np.zeros(6, np.float32)
         while len(self._way) > 1 and np.linalg.norm(self._way[0] - pose[:3, 3]) < _REACHED_M:
@@ -240,13 +240,12 @@ class InspectingAgent:
         twist = np.concatenate([move, turn]) / self._step_s / self._scale
         for part in (slice(0, 3), slice(3, 6)):  # slower, but never another way
             twist[part] /= max(np.abs(twist[part]).max(), 1.0)
-        return twist.astype(np.float32)
+        return np.asarray(twist, np.float32)
 
-    def _seen_enough(self) -> bool:
-        """Whether the view that was flown to has served."""
-        return bool(self._env.task.goals["goal_inspected"][0, self._wanted]) or (
-            np.allclose(self._env.simulator.c2w[0], self._view, atol=1e-3)
-        )
+    def _served(self, view: NDArray[np.float64]) -> bool:
+        """Whether the view that was flown to is there, or no longer needed."""
+        done = bool(self._env.task.goals["goal_inspected"][0, self._wanted])
+        return done or np.allclose(self._env.simulator.c2w[0], view, atol=1e-3)
 
     def _choose_view(self) -> None:
         """The nearest view of an object and side that are still missing, and the way there."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +35,7 @@ class GoalNavTask(Task):
         episodes: Start and goal of each agent, None before its first episode.
     """
 
-    OPTIONS = ("start_xy", "start_yaw", "goal_xy")
+    OPTIONS: ClassVar[tuple[str, ...]] = ("start_xy", "start_yaw", "goal_xy")
 
     def __init__(
         self,

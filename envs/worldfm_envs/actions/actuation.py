@@ -99,7 +99,7 @@ class ActuationNoise:
         # The sideways error changes sign with the direction of driving, too: so Habitat has it.
         out[:, :2] *= np.where(forward_m < 0.0, -1.0, 1.0)[:, None]
         out[:, 2] *= np.where(yaw_delta < 0.0, -1.0, 1.0)
-        return out * (self.scale * effort * moves)[:, None]
+        return np.asarray(out * (self.scale * effort * moves)[:, None])
 
 
 def _truncated_normal(

@@ -1,4 +1,4 @@
-"""ActionModel: the protocol of all kinds of actions; and the check of those in [−1, 1]."""
+"""ActionModel: the protocol of all kinds of actions; and what those in [−1, 1] share."""
 
 from __future__ import annotations
 
@@ -55,21 +55,30 @@ class ActionModel(Protocol):
         ...
 
 
-def check_normalized(actions: ArrayLike, length: int, meaning: str) -> NDArray[Any]:
-    """Actions [N, length] as float64, finite and within [−1, 1].
+class BoxActions:
+    """Actions of several numbers in [−1, 1].
 
-    Raises:
-        ActionError: If they are not.
+    Attributes:
+        space: The space of one agent's action.
     """
-    try:
-        array = np.asarray(actions, np.float64)
-    except (TypeError, ValueError):
-        raise ActionError(f"an action is {meaning}; got {actions!r}") from None
-    if array.ndim != 2 or array.shape[1] != length:
-        raise ActionError(f"an action is {meaning}; got shape {array.shape[1:]}")
-    if not np.abs(array).max() <= 1.0 + _ROUNDING:  # a NaN fails this comparison too
-        raise ActionError(
-            f"actions must be finite and within [-1, 1], got {array.tolist()}: "
-            "clip them, or wrap the environment in gymnasium.wrappers.ClipAction"
-        )
-    return array
+
+    def __init__(self, *components: str) -> None:
+        """Name the components, for messages."""
+        self._components = components
+        self.space = spaces.Box(-1.0, 1.0, (len(components),), np.float32)
+
+    def check(self, actions: ArrayLike) -> NDArray[Any]:
+        """See `ActionModel.check`; float64 [N, components]."""
+        meaning = f"{len(self._components)} numbers ({', '.join(self._components)})"
+        try:
+            array = np.asarray(actions, np.float64)
+        except (TypeError, ValueError):
+            raise ActionError(f"an action is {meaning}; got {actions!r}") from None
+        if array.ndim != 2 or array.shape[1] != len(self._components):
+            raise ActionError(f"an action is {meaning}; got shape {array.shape[1:]}")
+        if not np.abs(array).max() <= 1.0 + _ROUNDING:  # a NaN fails this comparison too
+            raise ActionError(
+                f"actions must be finite and within [-1, 1], got {array.tolist()}: "
+                "clip them, or wrap the environment in gymnasium.wrappers.ClipAction"
+            )
+        return array

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from gymnasium import spaces
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from worldfm_envs.actions.base import check_normalized
+from worldfm_envs.actions.base import BoxActions
 from worldfm_envs.actions.walking import Motion, Walking
 from worldfm_gym.simulator import Simulator
 
@@ -17,7 +16,7 @@ STOP_THRESHOLD = 0.9
 whose actions spread over [−1, 1], does not end most of its episodes within a few steps."""
 
 
-class ContinuousVelocity:
+class ContinuousVelocity(BoxActions):
     """(forward, turn left, stop), each in [−1, 1]; negative forward drives backward.
 
     With tilt, a fourth component turns the camera upward.
@@ -33,18 +32,11 @@ class ContinuousVelocity:
         walking: Walking | None = None,
     ) -> None:
         self._tilts = tilt_step_deg is not None
-        self._length = 4 if self._tilts else 3
-        self.space = spaces.Box(-1.0, 1.0, (self._length,), np.float32)
+        super().__init__("forward", "turn left", "stop", *["tilt up"] * self._tilts)
         self._walking = walking or Walking()
         self.steps = self._walking.repeat
         self._scale = np.array([max_speed_mps, np.deg2rad(max_turn_dps)]) * step_s
         self._tilt = np.deg2rad(tilt_step_deg or 0.0)
-
-    def check(self, actions: ArrayLike) -> NDArray[Any]:
-        """See `ActionModel.check`."""
-        tilt = ", tilt up" if self._tilts else ""
-        meaning = f"{self._length} numbers (forward, turn left, stop{tilt})"
-        return check_normalized(actions, self._length, meaning)
 
     def apply(
         self,

@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from gymnasium import spaces
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from worldfm_envs.actions.base import check_normalized
+from worldfm_envs.actions.base import BoxActions
 from worldfm_gym.errors import ConfigError
 from worldfm_gym.simulator import Simulator
 
 
-class FreeVelocity:
+class FreeVelocity(BoxActions):
     """(vx, vy, vz, wx, wy, wz) in the camera frame, each in [−1, 1]."""
 
     def __init__(
@@ -21,14 +20,10 @@ class FreeVelocity:
     ) -> None:
         if repeat < 1:
             raise ConfigError(f"action_repeat must be 1 or more, got {repeat}")
-        self.space = spaces.Box(-1.0, 1.0, (6,), np.float32)
+        super().__init__("vx", "vy", "vz", "wx", "wy", "wz")
         self.steps = repeat
         self._scale = np.repeat([max_speed_mps, np.deg2rad(max_turn_dps)], 3)
         self._step_s = step_s
-
-    def check(self, actions: ArrayLike) -> NDArray[Any]:
-        """See `ActionModel.check`."""
-        return check_normalized(actions, 6, "6 numbers (vx, vy, vz, wx, wy, wz)")
 
     def apply(
         self,

@@ -6,16 +6,15 @@ import math
 from typing import Any
 
 import numpy as np
-from gymnasium import spaces
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from worldfm_envs.actions.base import check_normalized
+from worldfm_envs.actions.base import BoxActions
 from worldfm_envs.actions.continuous import STOP_THRESHOLD
 from worldfm_envs.actions.walking import Motion, Walking
 from worldfm_gym.simulator import Simulator
 
 
-class Waypoints:
+class Waypoints(BoxActions):
     """(distance, direction, stop), each in [−1, 1]: turn there, then go straight until contact.
 
     −1…1 is 0…`max_distance_m` and −180…180° to the left. The agent turns in one step of the
@@ -32,20 +31,13 @@ class Waypoints:
         walking: Walking | None = None,
     ) -> None:
         self._tilts = tilt_step_deg is not None
-        self._length = 4 if self._tilts else 3
-        self.space = spaces.Box(-1.0, 1.0, (self._length,), np.float32)
+        super().__init__("distance", "direction to the left", "stop", *["tilt up"] * self._tilts)
         self._max_distance_m = max_distance_m
         self._forward_step_m = forward_step_m
         self._strides = math.ceil(max_distance_m / forward_step_m - 1e-9)
         self._tilt = np.deg2rad(tilt_step_deg or 0.0)
         self._walking = walking or Walking()
         self.steps = (1 + self._strides) * self._walking.repeat
-
-    def check(self, actions: ArrayLike) -> NDArray[Any]:
-        """See `ActionModel.check`."""
-        tilt = ", tilt up" if self._tilts else ""
-        meaning = f"{self._length} numbers (distance, direction to the left, stop{tilt})"
-        return check_normalized(actions, self._length, meaning)
 
     def apply(
         self,
