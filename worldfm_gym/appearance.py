@@ -151,16 +151,25 @@ class AppearanceTable:
 
     def _paint_tensor(self, frame: Frame, scene: NDArray[np.int64]) -> Any:
         """The same on the device that holds the images."""
+        import torch
+
         device = frame.rgb.device
         if self._tensor is None or self._tensor.device != device:
             self._tensor = _upload(self._palette, device)
         levels, tones = _tables_on(device)
         at = _upload(scene, device)[:, None, None]
         painted = _upload(self._painted[scene], device)[:, None, None] & (frame.instance >= 0)
-        entry = (frame.instance.long() + 1) * (frame.instance < self._palette.shape[1] - 1)
-        matrix = self._tensor[at, entry.clamp(min=0)]  # [B, H, W, 3, 4]
-        lit = (matrix[..., :3] @ levels[frame.rgb.long()][..., None])[..., 0] + matrix[..., 3]
-        drawn = tones[(lit.clamp(0.0, 1.0) * (_TONES - 1) + 0.5).long()]
+        entries = self._palette.shape[1]
+        known = (frame.instance >= 0) & (frame.instance < entries - 1)
+        index = at * entries + (frame.instance + 1) * known
+        linear = levels[frame.rgb.int()].unbind(-1)
+        columns = self._tensor.view(-1, 12).unbind(-1)
+        drawn = torch.empty_like(frame.rgb)
+        for c in range(3):  # a matrix per pixel would take twelve times the memory
+            lit = columns[4 * c + 3][index]
+            for j in range(3):
+                lit += columns[4 * c + j][index] * linear[j]
+            drawn[..., c] = tones[(lit.clamp_(0.0, 1.0) * (_TONES - 1) + 0.5).int()]
         return frame.rgb.where(~painted[..., None], drawn)
 
 
