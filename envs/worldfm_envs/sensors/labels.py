@@ -57,7 +57,8 @@ class SemanticSensor:
         if is_tensor(instance):
             on_device = self._table.on(instance.device)
             scene = tensor_on(instance.device, source.scene)[:, None, None]
-            return on_device[scene, instance.long() + 1][..., None]
+            column = (instance + 1).clamp(max=on_device.shape[1] - 1)
+            return on_device[scene, column.long()][..., None]
         out = np.empty(instance.shape, np.uint8)
         _look_up(table, source.scene, instance, out)
         return out[..., None]
@@ -72,11 +73,15 @@ class CategoryTable:
         self._tensor: Any = None
 
     def of(self, simulator: Simulator) -> NDArray[np.uint8]:
-        """Categories, uint8 [S, largest id + 2]; column id + 1, so that −1 has one too."""
+        """Categories, uint8 [S, largest id + 3].
+
+        The column of an id is the one after it, so that −1 has one too; the last one is for ids
+        that no object has.
+        """
         worlds = simulator.worlds
         if len(worlds) != len(self._worlds) or any(map(is_not, self._worlds, worlds)):
             largest = max((o.instance for world in worlds for o in world.objects), default=0)
-            rows = {id(world): _row(world, largest + 2) for world in worlds}
+            rows = {id(world): _row(world, largest + 3) for world in worlds}
             self._rows = np.stack([rows[id(world)] for world in worlds])
             self._worlds, self._tensor = list(worlds), None
         return self._rows
@@ -105,9 +110,10 @@ def _clip_ids(instance: Any, out: Any) -> None:
 
 @njit(cache=True, nogil=True)
 def _look_up(table: Any, scene: Any, instance: Any, out: Any) -> None:
-    """Entries of a table [S, K] for images of ids [N, H, W]."""
+    """Entries of a table [S, K] for images of ids [N, H, W], as `CategoryTable` has them."""
     for i in range(len(instance)):
         row = table[scene[i]]
+        last = len(row) - 1
         for v in range(instance.shape[1]):
             for u in range(instance.shape[2]):
-                out[i, v, u] = row[instance[i, v, u] + 1]
+                out[i, v, u] = row[min(instance[i, v, u] + 1, last)]

@@ -29,7 +29,7 @@ def test_instances_are_ids_as_bytes(source):
 
 
 def test_semantics_are_the_categories_of_what_is_seen(source, box_room):
-    source.frame.instance[0, 0, 0] = -1
+    source.frame.instance[0, 0, :2] = -1, 999  # nothing, and what no object of the world has
     image = SemanticSensor(**SIZE).read(source)
     assert image.dtype == np.uint8
     assert image.shape == (3, 32, 48, 1)
@@ -37,6 +37,7 @@ def test_semantics_are_the_categories_of_what_is_seen(source, box_room):
         shown = source.frame.instance == item.instance
         assert set(image[shown][:, 0]) == {category_index(item.category)}
     assert not image[source.frame.instance <= 0].any()
+    assert image[0, 0, 1, 0] == 0
     assert CATEGORIES[int(image[0, 24, 24, 0])] == "crate"
 
 
@@ -55,7 +56,7 @@ def test_semantics_follow_the_worlds(source, box_room):
 
 @pytest.mark.parametrize("sensor", [InstanceSensor(**SIZE), SemanticSensor(**SIZE)])
 def test_tensors_are_read_alike(source, sensor):
-    source.frame.instance[0, 0, :2] = -1, 2
+    source.frame.instance[0, 0, :3] = -1, 2, 999
     there = sensor.read(on_tensors(source))
     assert there.dtype == torch.uint8
     np.testing.assert_array_equal(there.numpy(), sensor.read(source))
