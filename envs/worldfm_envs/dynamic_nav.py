@@ -62,7 +62,7 @@ class DynamicNavEnv(WorldEnv[DynamicNavTask]):
     `WorldFM/PointNav-v0` with robots in the way, as in social navigation (Perez-D'Arpino et al.,
     "Robot Navigation in Constrained Pedestrian Environments using Reinforcement Learning", 2021).
     Each robot goes back and forth between two random points of the floor on the shortest path
-    between them. It does not give way: where it meets the agent, it pushes it aside. Distances,
+    between them, one of 64 such ways of a place. It does not give way: where it meets the agent, it pushes it aside. Distances,
     rewards and SPL are those of a place without robots.
 
     ## Action Space

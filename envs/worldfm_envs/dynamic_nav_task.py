@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numba import njit
@@ -13,6 +14,7 @@ from worldfm_envs.episodes import NavigationEpisode
 from worldfm_envs.goal_nav_task import GoalNavTask
 from worldfm_envs.task import Outcome
 from worldfm_gym.errors import ConfigError
+from worldfm_gym.navigation import NavMap
 from worldfm_gym.navigation.boxes import rectangle_distance
 from worldfm_gym.object_motion import Patrol
 
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
     from worldfm_envs.dynamic_nav import DynamicNavConfig
 
 _START_GAP_M = 1.0  # robots begin no nearer to the agent than this, where there is room
-_PLACES_TRIED = 16
+_ROUTES = 64
+_ROUTES_TRIED = 16
 _TOUCH_M = 0.01
 
 
@@ -40,6 +43,9 @@ class DynamicNavTask(GoalNavTask):
         self._mover_seed = np.zeros(count, np.int64)
         self._first_mover = np.zeros(count, np.int64)
         self._reach_m = np.zeros(count)
+        self._routes: WeakKeyDictionary[NavMap, dict[int, NDArray[np.float64]]] = (
+            WeakKeyDictionary()
+        )
 
     @property
     def rules(self) -> DynamicNavConfig:
@@ -101,16 +107,23 @@ class DynamicNavTask(GoalNavTask):
         self._reach_m[agent] = nav.body.radius_m + _TOUCH_M
         motion = dict(cast("Mapping[int, Any]", rules.object_motion or {}))
         for robot in robots:
-            first, last = nav.random_point(rng), nav.random_point(rng)
-            for _ in range(_PLACES_TRIED):
-                if np.hypot(*(first - start_xy)) >= _START_GAP_M:
+            way = self._route(nav, int(rng.integers(_ROUTES)))
+            for _ in range(_ROUTES_TRIED):
+                if np.hypot(*(way[0] - start_xy)) >= _START_GAP_M:
                     break
-                first = nav.random_point(rng)
-            way = nav.shortest_path(first, last)
+                way = self._route(nav, int(rng.integers(_ROUTES)))
             points = np.column_stack([way, np.full(len(way), 0.5 * robot.size[2])])
             motion[robot.instance] = Patrol(points, speed_mps=rules.mover_speed_mps)
             simulator.set_object_present(scene, robot.instance, True)
         simulator.set_object_motion(scene, motion)
+
+    def _route(self, nav: NavMap, k: int) -> NDArray[np.float64]:
+        """The k-th way between two random points of a map, [P, 2]; worked out once."""
+        known = self._routes.setdefault(nav, {})
+        if k not in known:
+            rng = np.random.default_rng(k)
+            known[k] = nav.shortest_path(nav.random_point(rng), nav.random_point(rng))
+        return known[k]
 
 
 @njit(cache=True, nogil=True)
