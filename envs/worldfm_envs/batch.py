@@ -146,7 +146,7 @@ class EnvBatch:
                 "reset option episode must be an index into the episode set, or an array of "
                 f"{self.num_envs}, one per environment; got {episode!r}"
             )
-        return np.broadcast_to(wanted, self.num_envs).tolist()
+        return [int(k) for k in np.broadcast_to(wanted, self.num_envs)]
 
     def _build(self, worlds: list[list[World]]) -> None:
         """The simulator and the task, with the worlds of each environment."""

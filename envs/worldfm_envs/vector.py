@@ -96,8 +96,7 @@ class WorldVectorEnv(VectorEnv[dict[str, Any], Any, NDArray[Any]]):
         self.single_observation_space = self._batch.observation_space
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
-        no_limit = max_episode_steps is None or max_episode_steps < 0
-        self._limit = np.iinfo(np.int64).max if no_limit else max_episode_steps
+        self._limit = -1 if max_episode_steps is None else max_episode_steps
         self._rngs: list[np.random.Generator | None] = [None] * num_envs
         self._rng_seeds: list[int] = [-1] * num_envs
         self._elapsed = np.zeros(num_envs, np.int64)
@@ -114,7 +113,7 @@ class WorldVectorEnv(VectorEnv[dict[str, Any], Any, NDArray[Any]]):
         """The simulator, with one agent per environment."""
         return self.task.simulator
 
-    @property
+    @property  # type: ignore[misc]
     def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override]
         """The generators of the environments."""
         return tuple(self._rng(env) for env in range(self.num_envs))
@@ -164,7 +163,7 @@ class WorldVectorEnv(VectorEnv[dict[str, Any], Any, NDArray[Any]]):
         self._elapsed += 1
         reward = np.where(due, 0.0, outcome.reward)
         terminated = outcome.terminated & ~due
-        truncated = (self._elapsed >= self._limit) & ~due
+        truncated = (self._limit >= 0) & (self._elapsed >= self._limit) & ~due
         ended = terminated | truncated
         again = ended if self.autoreset_mode is AutoresetMode.SAME_STEP else due
         if not again.any():

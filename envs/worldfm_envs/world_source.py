@@ -124,13 +124,14 @@ class WorldSource:
         return world
 
 
-def build(source: WorldLike, seed: int, body: AgentBody | None) -> World:
+def build(source: WorldLike, seed: int | None, body: AgentBody | None) -> World:
     """Make the world of one source for a body; the seed is for those that take one."""
     if isinstance(source, World) and body is None:
         return source
     from worldfm_gym import make_world
 
     if callable(source) and not isinstance(source, World):
+        assert seed is not None, "a function of a seed is given one"
         return make_world(source(seed), body=body)
     return make_world(source, seed=seed if takes_seed(source) else None, body=body)
 
