@@ -43,8 +43,8 @@ class RandomAgent:
         if isinstance(self._space, gym.spaces.Discrete):
             return int(self._rng.integers(self._lowest, self._space.n))
         action = self._rng.uniform(self._space.low, self._space.high, self._space.shape)
-        if self._space.shape == (3,) and self._lowest:
-            action[2] = -1.0  # never the stop of continuous point-goal navigation
+        if self._space.shape in ((3,), (4,)) and self._lowest:
+            action[2] = -1.0  # never the stop of those that walk
         return np.asarray(action, np.float32)
 
 

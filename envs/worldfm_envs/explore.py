@@ -32,7 +32,7 @@ class ExploreConfig(GroundConfig):
     RESET_OPTIONS: ClassVar = ExploreTask.OPTIONS
 
     view_range_m: float = 5.0
-    coverage_goal: float = 0.95
+    coverage_goal: float = 0.9
     slack_reward: float = -0.01
     coverage_reward: float = 0.1
     success_reward: float = 2.5
@@ -107,7 +107,7 @@ class ExploreEnv(WorldEnv[ExploreTask]):
     | argument | default | meaning |
     | --- | --- | --- |
     | `view_range_m` | 5 | how far the floor counts as seen |
-    | `coverage_goal` | 0.95 | share of the floor at which the episode ends |
+    | `coverage_goal` | 0.9 | share of the floor at which the episode ends |
     | `slack_reward`, `coverage_reward`, `success_reward` | −0.01, 0.1, 2.5 | per step, per m², on success |
 
     ## Version History

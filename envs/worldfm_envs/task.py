@@ -78,8 +78,11 @@ class Task(ABC):
     def goals(self) -> Mapping[str, NDArray[Any]]:
         """What the agents look for, arrays [N, …] by the names that `WorldConfig.GOALS` lists.
 
-        ``goal_xy`` [N, 2] is a point of the floor in world metres, ``goal_rgb`` uint8 [N, H, W, 3]
-        a view to find, ``goal_category`` int64 [N] an index of a category.
+        ``goal_xy`` [N, 2] is a point of the floor in world metres, ``goal_yaw`` [N] a heading,
+        ``goal_rgb`` uint8 [N, H, W, 3] a view to find, ``goal_category`` int64 [N] an index of a
+        category, ``goal_objects`` int64 [N, K] ids of objects (0 for none) and ``goal_inspected``
+        bool [N, K] which of them are done. Together with the start, those that are reset options
+        give the episode again; so does ``mover_seed`` [N].
         """
         return {}
 
