@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.progress import track
 
 from worldfm_agents import benchmark_report
+from worldfm_agents.baselines import make_agent
 from worldfm_agents.benchmark import AgentMaker, PlayedEpisode, play
 from worldfm_agents.cli import parse_option
-from worldfm_agents.scripted import GreedyAgent, RandomAgent, ShortestPathAgent
 from worldfm_envs.episode_set import EpisodeSet
 from worldfm_envs.suites import generate_episodes
 from worldfm_gym.errors import ConfigError
@@ -83,12 +83,7 @@ def _player(command: Bench) -> tuple[str, AgentMaker, dict[str, Any]]:
         policy = load_policy(command.policy)
         return command.name or command.policy.stem, policy.agent, dict(policy.env_options)
     side = {"width": _UNSEEN_SIDE, "height": _UNSEEN_SIDE}
-    makers: dict[str, AgentMaker] = {
-        "random": lambda env, k: RandomAgent(env.action_space, seed=k),
-        "greedy": lambda env, k: GreedyAgent(seed=k),
-        "shortest-path": lambda env, k: ShortestPathAgent(env),
-    }
-    return command.agent, makers[command.agent], dict(side)
+    return command.agent, lambda env, k: make_agent(command.agent, env, seed=k), dict(side)
 
 
 def _options(texts: Sequence[str]) -> dict[str, Any]:

@@ -13,17 +13,18 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from worldfm_agents.agent import Agent
+from worldfm_agents.baselines import make_agent
 from worldfm_agents.recording import Recorder
 from worldfm_agents.rollout import rollout
-from worldfm_agents.scripted import OrbitAgent, RandomAgent, ShortestPathAgent
+from worldfm_agents.scripted import OrbitAgent
 from worldfm_agents.video import contact_sheet, evenly
 from worldfm_gym.errors import ConfigError
 
 if TYPE_CHECKING:
     from worldfm_agents.catalog import Entry
 
-_MOMENTS, _COLUMNS, _STEPS = 4, 2, 60
-_WORLD, _WORLD_SEED, _EPISODE_SEED = "rooms", 3, 1
+_MOMENTS, _COLUMNS, _STEPS = 4, 2, 80
+_WORLD, _WORLD_SEED, _EPISODE_SEED = "rooms", 3, 2
 _LARGEST_BYTES = 150_000
 
 
@@ -60,11 +61,12 @@ def episode_picture(env_id: str, **options: Any) -> NDArray[np.uint8]:
 
 
 def small_png(picture: NDArray[np.uint8]) -> bytes:
-    """A PNG of as many colors, at most 256, as make it small enough for a repository."""
+    """A PNG of all colors, or of as many as make it small enough for a repository."""
     image = Image.fromarray(picture)
-    for colors in (256, 128, 64, 32):
+    for colors in (None, 256, 128, 64, 32):
         file = io.BytesIO()
-        image.quantize(colors, dither=Image.Dither.NONE).save(file, "PNG", optimize=True)
+        fewer = image if colors is None else image.quantize(colors, dither=Image.Dither.NONE)
+        fewer.save(file, "PNG", optimize=True)
         if file.tell() <= _LARGEST_BYTES:
             return file.getvalue()
     raise ConfigError(f"a picture of {picture.shape} does not fit into {_LARGEST_BYTES} bytes")
@@ -72,8 +74,6 @@ def small_png(picture: NDArray[np.uint8]) -> bytes:
 
 def _agent(env: gym.Env[Any, Any]) -> Agent:
     """Who shows best what there is to do."""
-    try:
-        return ShortestPathAgent(env)
-    except ConfigError:
-        flies = isinstance(env.action_space, gym.spaces.Box)
-        return OrbitAgent() if flies else RandomAgent(env.action_space)
+    if env.unwrapped.spec is not None and "FreeCamera" in env.unwrapped.spec.id:
+        return OrbitAgent()
+    return make_agent("shortest-path", env)

@@ -26,7 +26,7 @@ from worldfm_agents.video import (
 from worldfm_envs.base import WorldEnv
 from worldfm_gym.errors import ConfigError
 
-_CAPTION_PX = 26
+_CAPTION_PX, _CAPTION_LEFT_PX = 26, 8
 _CAPTION_PAPER, _CAPTION_INK = (24, 25, 28), (232, 232, 232)
 _FONT_PX = 15
 _CAPTIONS = {"distance_to_goal": "goal in {:.2f} m", "coverage": "{:.0%} seen"}
@@ -36,6 +36,8 @@ _GIF_FRAMES, _GIF_WIDTH, _GIF_FPS = 48, 512, 6
 
 class Recorder:
     """Composes rgb | depth | map from above with a caption, for every step it is called on.
+
+    Where the goal is a view, that view stands between depth and map.
 
     It is an `on_frame` of `worldfm_agents.rollout.rollout`, and a context manager: the files appear
     when it is left without an error.
@@ -118,7 +120,7 @@ class Recorder:
             self._writer.add(picture)
 
     def compose(self, info: Mapping[str, Any]) -> NDArray[np.uint8]:
-        """The picture of now, uint8 [zoom · H + 26, 3 · zoom · W, 3]."""
+        """The picture of now, uint8 [zoom · H + 26, 3 · zoom · W, 3]; 4 · … with a goal view."""
         env, simulator = self._env, self._env.simulator
         frame = env.task.frame
         assert frame is not None, "call reset() first"
@@ -127,17 +129,34 @@ class Recorder:
             self._episode += 1
         self._path_xy.append(simulator.position_xy[0].copy())
         depth = depth_picture(frame.depth[0], max_depth_m=env.config.max_depth_m)
-        rgb, depth = (p.repeat(self._zoom, 0).repeat(self._zoom, 1) for p in (frame.rgb[0], depth))
-        height, width = rgb.shape[:2]
-        goal = env.task.goals.get("goal_xy")
+        views = [frame.rgb[0], depth]
+        goals = env.task.goals
+        if "goal_rgb" in goals:
+            views.append(goals["goal_rgb"][0])
+        panels = [view.repeat(self._zoom, 0).repeat(self._zoom, 1) for view in views]
+        height, width = panels[0].shape[:2]
+        goal = goals.get("goal_xy")
         plan = self._map_of(width, height).draw(
             np.stack(self._path_xy),
             float(simulator.yaw[0]),
             goal_xy=None if goal is None else goal[0],
+            others_xy=self._robots_xy(),
             fov_x_deg=simulator.config.fov_x_deg,
         )
-        caption = self._caption(info, int(simulator.step_count[0]), 3 * width)
-        return np.concatenate([np.concatenate([rgb, depth, plan], axis=1), caption])
+        panels.append(plan)
+        caption = self._caption(info, int(simulator.step_count[0]), len(panels) * width)
+        return np.concatenate([np.concatenate(panels, axis=1), caption])
+
+    def _robots_xy(self) -> NDArray[np.float64]:
+        """Where the other robots are, float64 [M, 2]."""
+        simulator, scene = self._env.simulator, int(self._env.simulator.scene[0])
+        objects, own = simulator.worlds[scene].objects, simulator.bodies[0]
+        robots = [
+            k
+            for k, item in enumerate(objects)
+            if item.category == "robot" and k != own and simulator.object_present[scene, k]
+        ]
+        return simulator.objects.poses[scene, robots, :2, 3]
 
     def _map_of(self, width: int, height: int) -> TopDownMap:
         """The map of the world that the agent is in, drawn once a world."""
@@ -156,7 +175,10 @@ class Recorder:
             words.append("contact")
         strip = Image.new("RGB", (width, _CAPTION_PX), _CAPTION_PAPER)
         text = "   ".join(word for word in words if word)
-        ImageDraw.Draw(strip).text((8, 4), text, fill=_CAPTION_INK, font=self._font)
+        font, room_px = self._font, width - 2 * _CAPTION_LEFT_PX
+        if (needed_px := font.getlength(text)) > room_px:
+            font = ImageFont.load_default(size=_FONT_PX * room_px / needed_px)
+        ImageDraw.Draw(strip).text((_CAPTION_LEFT_PX, 4), text, fill=_CAPTION_INK, font=font)
         return np.asarray(strip)
 
 

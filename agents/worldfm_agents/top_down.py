@@ -21,6 +21,7 @@ _PATH = (255, 196, 0)
 _AGENT = (20, 110, 255)
 _VIEW = (90, 160, 255, 110)
 _GOAL = (220, 30, 60)
+_OTHER = (150, 60, 220)
 _OVERDRAW = 2  # marks are drawn this much larger and reduced, which smooths their edges
 
 
@@ -65,6 +66,7 @@ class TopDownMap:
         yaw: float,
         *,
         goal_xy: ArrayLike | None = None,
+        others_xy: ArrayLike = (),
         fov_x_deg: float = 90.0,
     ) -> NDArray[np.uint8]:
         """The plan with a path [P, 2] up to where the agent is now (its last point).
@@ -73,6 +75,7 @@ class TopDownMap:
             path_xy: Positions so far in world metres, at least one.
             yaw: Heading now, radians counter-clockwise from +x.
             goal_xy: Where the agent is to go.
+            others_xy: Where others who move are [M, 2].
             fov_x_deg: Opening of the wedge that shows what the camera sees.
 
         Returns:
@@ -85,6 +88,9 @@ class TopDownMap:
         path = self.pixel(path_xy).reshape(-1, 2) * _OVERDRAW
         if goal_xy is not None:
             _disc(pen, self.pixel(goal_xy) * _OVERDRAW, 6 * _OVERDRAW, _GOAL)
+        others = np.asarray(others_xy, np.float64).reshape(-1, 2)
+        for other in self.pixel(others) * _OVERDRAW:
+            _disc(pen, other, 4 * _OVERDRAW, _OTHER)
         if len(path) > 1:
             pen.line([tuple(p) for p in path.tolist()], fill=_PATH, width=2 * _OVERDRAW)
         _disc(pen, path[0], 3 * _OVERDRAW, _PATH)
