@@ -324,10 +324,11 @@ def _look(
         u, v = (px - origin_xy[g, 0]) / side, (py - origin_xy[g, 1]) / side
         if not (0.0 <= u < nx and 0.0 <= v < ny):
             continue
-        reach = range_m / side
         cell_m2 = (side / MERGED_CELLS) ** 2
-        for y in range(max(int(v - reach), 0), min(int(v + reach) + 2, ny)):
-            for x in range(max(int(u - reach), 0), min(int(u + reach) + 2, nx)):
+        west, east, south, north = _footprint(pose, half_x, half_y)
+        reach = range_m / side
+        for y in range(max(int(v - south * reach), 0), min(int(v + north * reach) + 2, ny)):
+            for x in range(max(int(u - west * reach), 0), min(int(u + east * reach) + 2, nx)):
                 k = y * nx + x
                 if seen[g, k] or floor[g, k] == 0:
                     continue
@@ -344,6 +345,28 @@ def _look(
                 if _passes_over(top_m[g], nx, u, v, pz, x, y):
                     seen[g, k] = True
                     new_m2[i] += floor[g, k] * cell_m2
+
+
+@njit(cache=True, nogil=True)
+def _footprint(pose: Any, half_x: float, half_y: float) -> Any:
+    """How far a camera's view of a floor disc of radius 1 reaches to −x, +x, −y and +y, 0…1."""
+    heading = math.atan2(pose[1, 2], pose[0, 2])
+    widest = 0.0
+    for sx in (-half_x, half_x):
+        for sy in (-half_y, half_y):
+            dx = pose[0, 2] + sx * pose[0, 0] + sy * pose[0, 1]
+            dy = pose[1, 2] + sx * pose[1, 0] + sy * pose[1, 1]
+            turn = math.atan2(dy, dx) - heading
+            turn = abs(math.atan2(math.sin(turn), math.cos(turn)))
+            widest = max(widest, turn)
+    if widest > 0.5 * math.pi:  # it may look straight down or up
+        return 1.0, 1.0, 1.0, 1.0
+    reach = np.zeros(4)
+    for k in range(4):  # an arc reaches farthest at its ends, unless the axis is in it
+        axis = (math.pi, 0.0, -0.5 * math.pi, 0.5 * math.pi)[k]
+        off = abs(math.atan2(math.sin(axis - heading), math.cos(axis - heading)))
+        reach[k] = max(math.cos(max(off - widest, 0.0)), 0.0)
+    return reach[0], reach[1], reach[2], reach[3]
 
 
 @njit(cache=True, nogil=True)
