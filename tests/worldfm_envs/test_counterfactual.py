@@ -6,9 +6,11 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
+import worldfm_gym
 from worldfm_envs.counterfactual import Move, Remove, Repaint, Twins
 from worldfm_gym.errors import ConfigError, NavigationError
 
+assert worldfm_gym.__version__
 # The crate (1) stands in the middle of the room, between start and goal.
 COURSE = {"start_xy": (1.0, 2.0), "start_yaw": 0.0, "goal_xy": (5.0, 2.0)}
 OBSERVATIONS = ("rgb", "depth", "instance", "object_poses", "top_down", "lidar", "pointgoal")

@@ -1,16 +1,22 @@
 """Sensors and noise as environments offer them."""
 
 import warnings
+from dataclasses import replace
 
 import gymnasium as gym
 import numpy as np
 import pytest
+import torch
 from gymnasium.utils.env_checker import check_env as gymnasium_check
 
+import worldfm_gym
+from worldfm_envs.appearance import AppearanceConfig
 from worldfm_envs.rgb_noise import GaussianRgbNoise
 from worldfm_envs.sensors import SENSORS, make_sensors
 from worldfm_gym.errors import ConfigError
 
+assert worldfm_gym.__version__
+IDS = sorted(name for name in gym.registry if name.startswith("WorldFM/"))
 NOISY = {"rgb_noise": "speckle", "depth_noise": "redwood"}
 
 
@@ -24,7 +30,7 @@ def offered(env_id):
     ]
 
 
-@pytest.mark.parametrize("env_id", sorted(i for i in gym.registry if i.startswith("WorldFM/")))
+@pytest.mark.parametrize("env_id", IDS)
 def test_checkers_say_nothing_of_any_sensor(make_env, env_id):
     from stable_baselines3.common.env_checker import check_env
 
@@ -36,8 +42,7 @@ def test_checkers_say_nothing_of_any_sensor(make_env, env_id):
 
 
 def test_every_sensor_is_offered_somewhere():
-    ids = [i for i in gym.registry if i.startswith("WorldFM/")]
-    assert set().union(*map(offered, ids)) == set(SENSORS)
+    assert set().union(*map(offered, IDS)) == set(SENSORS)
 
 
 def test_every_sensor_describes_itself():
@@ -121,3 +126,34 @@ def test_sensors_of_your_own_can_be_mixed_in(make_env):
     assert observation["clock"].tolist() == [1.0]
     assert observation["seen"].shape == (40, 40, 1)
     assert list(make_sensors(env.unwrapped.config)) == ["clock", "seen"]
+
+
+@pytest.mark.parametrize("env_id", IDS)
+def test_every_sensor_reads_alike_where_frames_are_tensors(box_room, box_room_renderer, env_id):
+    """All of them at once, in a vector environment, with noise and other colors."""
+
+    class InTorch:
+        """Box rooms drawn into tensors, as on a GPU."""
+
+        def __init__(self, worlds):
+            self._drawn = box_room_renderer(worlds)
+            self.worlds = self._drawn.worlds
+
+        def render(self, *args, **kwargs):
+            frame = self._drawn.render(*args, **kwargs)
+            names = ("rgb", "depth", "instance", "provenance")
+            return replace(frame, **{n: torch.from_numpy(getattr(frame, n)) for n in names})
+
+    kwargs = {"num_envs": 2, "vectorization_mode": "vector_entry_point", "max_episode_steps": 3}
+    kwargs |= {"world": box_room, "width": 40, "height": 40, "observations": offered(env_id)}
+    kwargs |= {"appearance": AppearanceConfig(), **NOISY}
+    here = gym.make_vec(env_id, renderer=box_room_renderer, **kwargs)
+    there = gym.make_vec(env_id, renderer=InTorch, output="torch", **kwargs)
+    here.action_space.seed(0)
+    first, second = here.reset(seed=1)[0], there.reset(seed=1)[0]
+    for _ in range(5):
+        for name, value in first.items():
+            off = np.abs(second[name].numpy().astype(np.float64) - value)
+            assert (off > 1.01).mean() < 1e-3, name  # of uint8, rounding may differ by one
+        actions = here.action_space.sample()
+        first, second = here.step(actions)[0], there.step(actions)[0]
