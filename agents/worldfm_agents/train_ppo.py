@@ -48,7 +48,7 @@ class Settings:
         max_episode_steps: Length of training episodes; those of the suite have 500.
         slack_reward: In training, each step.
         success_reward: In training, for success.
-        wrong_stop_reward: In training, for stopping anywhere else.
+        wrong_stop_reward: In training, for stopping anywhere else; grows to this in half the steps.
         rollout: Steps of each environment between updates.
         batch: Size of minibatches.
         epochs: Passes over a rollout.
@@ -73,7 +73,7 @@ class Settings:
     rollout: int = 128
     batch: int = 512
     epochs: int = 4
-    learning_rate: float = 5e-4
+    learning_rate: float = 1e-3
     gamma: float = 0.98
     gae_lambda: float = 0.95
     entropy: float = 0.01
@@ -106,7 +106,7 @@ def training_env(settings: Settings) -> VecNormalize:
         **settings.environment,
     )
     env.seed(settings.seed)
-    env = PolarVecEnv(WrongStops(env, settings.wrong_stop_reward))
+    env = PolarVecEnv(WrongStops(env, settings.wrong_stop_reward, full_after=settings.steps // 2))
     return VecNormalize(env, norm_obs=False, gamma=settings.gamma, clip_reward=20.0)
 
 
@@ -128,11 +128,15 @@ def make_model(settings: Settings, env: VecNormalize) -> PPO:
 
 
 class WrongStops(VecEnvWrapper):  # type: ignore[misc]
-    """Rewards stopping off the goal; without a penalty, policies learn to give up."""
+    """Makes stopping off the goal cost something, or policies learn to give up where they stick.
 
-    def __init__(self, venv: VecEnv, reward: float) -> None:
+    The price rises with the steps made: at once it would teach never to stop.
+    """
+
+    def __init__(self, venv: VecEnv, reward: float, *, full_after: int) -> None:
         super().__init__(venv)
-        self._reward = reward
+        self._reward, self._full_after = reward, full_after
+        self._steps = 0
 
     def reset(self) -> dict[str, NDArray[Any]]:
         """Begin new episodes."""
@@ -141,9 +145,11 @@ class WrongStops(VecEnvWrapper):  # type: ignore[misc]
     def step_wait(self) -> tuple[Any, ...]:
         """Finish a step."""
         observation, reward, done, infos = self.venv.step_wait()
+        self._steps += self.num_envs
+        price = self._reward * min(1.0, self._steps / self._full_after)
         for env in np.flatnonzero(done):
             if not (infos[env]["success"] or infos[env]["TimeLimit.truncated"]):
-                reward[env] += self._reward
+                reward[env] += price
         return observation, reward, done, infos
 
 
