@@ -1,5 +1,6 @@
 """Actuation noise against the published distributions, and what it must not change."""
 
+import gymnasium as gym
 import numpy as np
 import pytest
 from scipy import stats
@@ -123,3 +124,37 @@ def test_noise_of_ones_own(make_env):
     np.testing.assert_allclose(env.unwrapped.simulator.position_xy[0], (1.25, 0.9), atol=1e-9)
     with pytest.raises(ConfigError, match="scale"):
         make_env(actuation_noise="locobot", actuation_noise_scale=-1.0)
+
+
+@pytest.mark.parametrize("mode", ["discrete", "continuous", "waypoint"])
+def test_vector_environments_miss_in_the_same_way(box_room, box_room_renderer, mode):
+    options = {
+        "num_envs": 3,
+        "world": box_room,
+        "renderer": box_room_renderer,
+        "width": 16,
+        "height": 16,
+        "observations": ("pose", "collision", "velocity"),
+        "action_mode": mode,
+        "action_repeat": 2,
+        "actuation_noise": "locobot",
+        "tilt": True,
+    }
+    vector, single = (
+        gym.make_vec("WorldFM/PointNav-v0", vectorization_mode=kind, **options)
+        for kind in ("vector_entry_point", "sync")
+    )
+    vector.action_space.seed(0)
+    for ours, theirs in zip(
+        vector.reset(seed=5)[0].items(), single.reset(seed=5)[0].items(), strict=True
+    ):
+        np.testing.assert_array_equal(ours[1], theirs[1])
+    for _ in range(12):
+        actions = vector.action_space.sample()
+        ours, theirs = vector.step(actions), single.step(actions)
+        for name in ours[0]:
+            np.testing.assert_array_equal(ours[0][name], theirs[0][name])
+        for k in range(1, 4):
+            np.testing.assert_array_equal(ours[k], theirs[k])
+    vector.close()
+    single.close()
