@@ -157,3 +157,30 @@ def test_tensors_get_the_same_noise(name):
 def test_senseless_noise_is_refused(make):
     with pytest.raises(ConfigError):
         make()
+
+
+def test_kinect_noise_across_the_axis_is_in_pixels_of_the_sensor():
+    """At a step of 1 cm, five times the axial noise, what was read across it can be told."""
+    from scipy.stats import norm
+
+    pinhole = np.tile([585.0, 585.0, W / 2, H / 2], (40, 1))
+    keys = noise_keys(np.arange(40, dtype=np.uint64), np.zeros(40, np.int64), stream=DEPTH_STREAM)
+    depth = np.full((40, H, W), 1.0, np.float32)
+    depth[:, :, 64:] = 1.01
+    across = KinectDepthNoise().apply(depth, keys, pinhole) > 1.005
+    axial = 0.0012 + 0.0019 * 0.6**2
+
+    def told(crossing, std):
+        """Share on the far side: axial noise takes some of either side for the other."""
+        wrong = norm.sf(0.005 / std)
+        return crossing * (1 - wrong) + (1 - crossing) * wrong
+
+    # Two pixels off the edge, the surface is seen head on.
+    assert across[:, :, 62].mean() == pytest.approx(told(norm.sf(1.5 / 0.8), axial), rel=0.1)
+    # Beside the edge, it is seen at the angle of half the step per pixel.
+    angle = np.arctan(0.005 * 585.0)
+    steepness = angle / (np.pi / 2 - angle)
+    crossing = norm.sf(0.5 / (0.8 + 0.035 * steepness))
+    expected = told(crossing, axial + 0.0001 * steepness**2)
+    assert across[:, :, 63].mean() == pytest.approx(expected, rel=0.06)
+    assert across[:, :, :56].mean() < 0.01
