@@ -69,11 +69,9 @@ def beside_miniworld(args: argparse.Namespace) -> str:
         single = make(count, args, renderer="anchor", mode="sync")
         rounds = []
         for _ in range(args.rounds):
-            busy, frames = -time.process_time(), -_frames["all"]
-            ours = rate(native, args.seconds)
-            busy, frames = busy + time.process_time(), frames + _frames["all"]
-            apart = rate(single, args.seconds)
-            rounds.append((ours, frames / busy, apart, *map(peer(args), MODES)))
+            native_rates = rates(native, args.seconds)
+            apart = rates(single, args.seconds)[0]
+            rounds.append((*native_rates, apart, *map(peer(args), MODES)))
         figures = np.median(rounds, axis=0)
         best = int(np.argmax(figures[3:]))
         ratio = f"{figures[0] / figures[3 + best]:.1f}× ({MODES[best]})"
@@ -91,9 +89,9 @@ def on_gpu(args: argparse.Namespace) -> str:
         row = [f"{count}"]
         for renderer in ("anchor", "frame"):
             env = make(count, args, renderer=renderer, device=args.device, output="torch")
-            rates = [rate(env, args.seconds) for _ in range(args.rounds)]
-            row.append(f"{np.median(rates):,.0f}")
-            print(f"# {count} {renderer} {[round(r) for r in rates]}", flush=True)
+            measured = [rates(env, args.seconds)[0] for _ in range(args.rounds)]
+            row.append(f"{np.median(measured):,.0f}")
+            print(f"# {count} {renderer} {[round(r) for r in measured]}", flush=True)
             env.close()
         rows.append(row)
     return table(["environments", "anchor, frames/s", "frame model, frames/s"], rows)
@@ -147,7 +145,6 @@ def make(count: int, args: argparse.Namespace, *, mode: str = CALL, **options: A
 
 
 _built: dict[int, Any] = {}
-_frames = {"all": 0}
 
 
 def worlds(count: int) -> Callable[[int], Any]:
@@ -163,21 +160,25 @@ def worlds(count: int) -> Callable[[int], Any]:
     return world
 
 
-def rate(env: Any, seconds: float, warmup: int = 30) -> float:
-    """Frames per second of random agents that never stop by themselves, resets included."""
+def rates(env: Any, seconds: float, warmup: int = 30) -> tuple[float, float]:
+    """Frames per second of random agents that never stop by themselves, resets included.
+
+    Returns:
+        Per second of the clock, and per second of this process' time on all cores.
+    """
     rng = np.random.default_rng(0)
     low, high = (1, 4) if env.single_action_space.n == 4 else (0, 3)
     env.reset(seed=0)
-    steps, start = -warmup, time.perf_counter()
+    steps, start, busy = -warmup, time.perf_counter(), 0.0
     while steps < 1 or time.perf_counter() - start < seconds:
         if steps == 0:
             finish(env)
-            start = time.perf_counter()
+            start, busy = time.perf_counter(), time.process_time()
         env.step(rng.integers(low, high, env.num_envs))
-        _frames["all"] += env.num_envs
         steps += 1
     finish(env)
-    return steps * env.num_envs / (time.perf_counter() - start)
+    frames = steps * env.num_envs
+    return frames / (time.perf_counter() - start), frames / (time.process_time() - busy)
 
 
 def finish(env: Any) -> None:
@@ -236,7 +237,7 @@ def miniworld_rate(mode: str, args: argparse.Namespace) -> float:
     env = (
         AsyncVectorEnv(functions, context="spawn") if mode == "async" else SyncVectorEnv(functions)
     )
-    fps = rate(env, args.seconds)
+    fps, _ = rates(env, args.seconds)
     env.close()
     return fps
 
