@@ -200,6 +200,42 @@ def test_tensors_hold_what_arrays_do_and_share_their_memory(make_vector):
         np.testing.assert_array_equal(reward, same_reward)
 
 
+@pytest.mark.gpu
+@pytest.mark.parametrize("renderer", ["anchor", "frame"])
+def test_on_a_gpu_tensors_equal_arrays_and_nothing_waits(renderer, make_vector):
+    import torch
+
+    kwargs = {
+        "world": "rooms",
+        "renderer": renderer,
+        "device": "cuda",
+        "width": 64,
+        "height": 64,
+        "observations": ("rgb", "depth", "pointgoal", "object_poses", "pose"),
+        "max_episode_steps": 4,
+        "autoreset_mode": "SameStep",
+        "num_envs": 8,
+    }
+    arrays, tensors = make_vector(**kwargs), make_vector(output="torch", **kwargs)
+    (expected, _), (found, _) = arrays.reset(seed=0), tensors.reset(seed=0)
+    rng = np.random.default_rng(0)
+    for _ in range(6):
+        for name, values in expected.items():
+            assert found[name].is_cuda
+            np.testing.assert_array_equal(found[name].cpu().numpy(), values)
+        actions = rng.integers(0, 4, 8)
+        expected, reward, *_ = arrays.step(actions)
+        found, same_reward, *_ = tensors.step(actions)
+        np.testing.assert_array_equal(reward, same_reward)
+    torch.cuda.synchronize()
+    before = torch.cuda.get_sync_debug_mode()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        tensors.step(np.full(8, 2))
+    finally:
+        torch.cuda.set_sync_debug_mode(before)
+
+
 def test_gymnasium_wrappers_work(make_vector):
     vector = wrappers.RecordEpisodeStatistics(make_vector(max_episode_steps=4))
     vector = wrappers.NormalizeReward(wrappers.ClipReward(vector, -1.0, 1.0))
