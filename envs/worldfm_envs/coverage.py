@@ -22,6 +22,9 @@ from worldfm_gym.navigation import NavMap, VoxelState
 from worldfm_gym.navigation.boxes import BOX_COLUMNS
 from worldfm_gym.navigation.regions import largest_region
 from worldfm_gym.simulator import Simulator
+from worldfm_gym.threads import run_striped
+
+_FEW = 32  # agents that one thread is done with before others have begun
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -176,7 +179,7 @@ class FloorCoverage:
             self._top_m,
         )
         new_m2 = np.zeros(len(self._group))
-        look(
+        self._run(
             chosen,
             simulator.c2w,
             self._group,
@@ -201,7 +204,7 @@ class FloorCoverage:
         count = len(c2w)
         gain_m2 = np.zeros(count)
         each = np.arange(count)
-        look(
+        self._run(
             each,
             np.ascontiguousarray(c2w),
             each,
@@ -217,6 +220,13 @@ class FloorCoverage:
             gain_m2,
         )
         return gain_m2
+
+    def _run(self, agents: NDArray[np.int64], *args: Any) -> None:
+        """The kernel `look`, on all cores where that pays."""
+        if len(agents) < _FEW:
+            look(0, 1, agents, *args)
+        else:
+            run_striped(look, len(agents), agents, *args)
 
     def seen(self, group: int) -> NDArray[np.bool_]:
         """Cells that a group has seen, bool [ny, nx]; a view of the live map."""

@@ -67,6 +67,8 @@ def _raise_top(
 
 @njit(cache=True, nogil=True)
 def look(
+    first: int,
+    step: int,
     agents: Any,
     c2w: Any,
     group: Any,
@@ -81,8 +83,13 @@ def look(
     seen: Any,
     new_m2: Any,
 ) -> None:
-    """Mark cells that agents see and add up their areas [N]; `half_*` are tangents of half fovs."""
+    """Mark cells that agents see and add up their areas [N]; `half_*` are tangents of half fovs.
+
+    Does the groups first, first + step, … only, for `worldfm_gym.threads.run_striped`.
+    """
     for i in agents:
+        if group[i] % step != first:
+            continue
         g, pose, side = group[i], c2w[i], cell_m[group[i]]
         ny, nx = shape[g, 0], shape[g, 1]
         px, py, pz = pose[0, 3], pose[1, 3], pose[2, 3]

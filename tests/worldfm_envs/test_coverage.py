@@ -134,3 +134,22 @@ def test_a_group_shares_its_map_and_credits_what_is_new(box_room, box_room_rende
     assert new[1] == 0.0
     assert new[2] == new[0]
     np.testing.assert_allclose(coverage.seen_m2, [new[0], new[0]])
+
+
+def test_many_agents_see_the_same_as_one_at_a_time(box_room, box_room_renderer):
+    rng = np.random.default_rng(0)
+    xy, yaw = box_room.nav.random_point(rng, count=80), rng.uniform(-np.pi, np.pi, 80)
+    simulator = Simulator([box_room] * 80, config=CONFIG, renderer=box_room_renderer)
+    simulator.place_ground(np.arange(80), xy, yaw)
+    together, apart = FloorCoverage(simulator), FloorCoverage(simulator)
+    for group in range(80):
+        together.begin(group, group)
+        apart.begin(group, group)
+    new = together.look()
+    for group in range(80):
+        assert apart.look([group])[group] == new[group]
+        np.testing.assert_array_equal(apart.seen(group), together.seen(group))
+    assert (new > 0).sum() > 60
+    gain = together.preview(3, simulator.c2w)
+    assert gain[3] == 0.0
+    assert (gain <= new).all()
