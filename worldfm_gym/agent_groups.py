@@ -50,7 +50,7 @@ def group_agents(
         nav = worlds[at].nav
         key = -1 - int(at) if nav is None else id(nav)
         map_of_scene[at] = maps.setdefault(key, len(maps))
-    pushing = objects.pushable.any(axis=1)
+    pushing: NDArray[np.bool_] = np.any(objects.pushable, axis=1)
     row = objects.box_row[scene]
     groups = []
     for number in range(len(maps)):

@@ -6,7 +6,7 @@ import copy
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -25,17 +25,19 @@ from worldfm_gym.frame import Frame, Provenance
 from worldfm_gym.frame_model.accelerate import Drawer, accelerate
 from worldfm_gym.frame_model.captured import CapturedCalls
 from worldfm_gym.frame_model.conditioning import (
+    PosedImages,
     conditioning_channels,
     decode_depth,
     decode_rgb,
     relative_projection,
     shown_anchor,
 )
-from worldfm_gym.frame_model.memory import References
+from worldfm_gym.frame_model.memory import Chosen, References
 from worldfm_gym.frame_model.network import FrameDiT, KeysValues
 from worldfm_gym.frame_model.pretrained import FrameModel
 from worldfm_gym.frame_model.targets import Targets
 from worldfm_gym.shared_slots import SharedSlots
+from worldfm_gym.shown_objects import ShownObjects, displaced, rest_poses
 from worldfm_gym.worlds.world import World
 
 _SIDE_STEP_PX = 8  # the network draws images whose sides are multiples of this
@@ -57,6 +59,8 @@ class Views:
         c2w: Camera-to-world transforms, float32 [B, 4, 4].
         intrinsics: (fx, fy, cx, cy) in pixels, float32 [B, 4].
         scene: World of each view, among the distinct ones, int64 [B].
+        displaced: Objects that are not where references show them, bool [B, K + 1], the first
+            column for the background; [B, 1] where there is none in any view.
     """
 
     rgb: Tensor
@@ -67,6 +71,7 @@ class Views:
     c2w: Tensor
     intrinsics: Tensor
     scene: Tensor
+    displaced: Tensor
 
     def __len__(self) -> int:
         return len(self.scene)
@@ -145,7 +150,10 @@ class FrameRenderer:
             self._held[slot] = self._worlds[first]
         self._salt = torch.tensor(salts(self._held)).to(self._device) ^ noise_seed
         self._still = torch.tensor([not w.objects for w in self._held]).to(self._device)
+        self._rest_poses = rest_poses(self._held)
         self._references: dict[int, References] = {}  # by the longer side of what is drawn
+        self._shown: dict[int, ShownObjects] = {}  # likewise, once an object has moved
+        self._outdated: set[int] = set()  # of those, the ones that do not know all worlds yet
         self._captured: dict[int, CapturedCalls] = {}  # likewise
 
     def render(
@@ -164,7 +172,7 @@ class FrameRenderer:
             cameras.c2w, cameras.intrinsics, width=_round_up(width), height=_round_up(height)
         )
         images = self._raster.render(padded, scene, object_poses=object_poses)
-        views = self._views(images, padded, scene)
+        views = self._views(images, padded, scene, object_poses)
         with torch.no_grad():
             parts = [self._draw_part(views[part]) for part in self._parts(len(views))]
         rgb, depth_z, instance, provenance = (
@@ -221,6 +229,8 @@ class FrameRenderer:
             )
         chosen = references.select(views.depth_z, *cameras, views.scene)
         memory, slots, images = references.locate(chosen)
+        if views.displaced.shape[1] > 1:
+            images = self._without_ghosts(images, chosen, views)
         ref_size = (images.depth_z.shape[-2], images.depth_z.shape[-1])
         relative = relative_projection(*cameras, size, images.c2w, images.intrinsics, ref_size)
         still = self._still[views.scene]
@@ -241,6 +251,12 @@ class FrameRenderer:
             memory,
             completed,
         )
+
+    def _without_ghosts(self, images: PosedImages, chosen: Chosen, views: Views) -> PosedImages:
+        """References [B, R] that know no depth where they show what is elsewhere now."""
+        shown = self._shown[max(views.depth_z.shape[1:])].table[chosen.rows.clamp(min=0)]
+        gone = views.displaced.gather(1, shown.flatten(1)).view_as(shown)
+        return replace(images, depth_z=images.depth_z * ~gone)
 
     def replace_world(self, scene: int, world: World) -> None:
         """Put another world in a scene; the other scenes keep what was computed for them.
@@ -264,6 +280,8 @@ class FrameRenderer:
         )
         self._held[slot] = world
         self._still[slot] = not world.objects
+        self._rest_poses = rest_poses(self._held)
+        self._outdated.update(self._shown)
 
     def _finished(self, picture: Tensor) -> Tensor | NDArray[Any]:
         """A picture as users get it: in numpy, if drawn on the CPU."""
@@ -283,7 +301,10 @@ class FrameRenderer:
         if longer not in self._captured:
             self._captured[longer] = CapturedCalls(lambda *parts: self.draw(Views(*parts)))
         parts = (getattr(views, f.name) for f in fields(Views))
-        drawn = self._captured[longer](*parts, held=[self._salt, self._still, *references.held()])
+        held = [self._salt, self._still, *references.held()]
+        if longer in self._shown:
+            held.append(self._shown[longer].table)
+        drawn = self._captured[longer](*parts, held=held)
         rgb, depth_z, instance, provenance = (picture[:given] for picture in drawn)
         return rgb, depth_z, instance, provenance
 
@@ -325,23 +346,43 @@ class FrameRenderer:
         # A copy from memory that isn't pinned would wait for the device.
         return tensor.pin_memory().to(self._device, non_blocking=True)
 
-    def _views(self, images: RasterImages, cameras: Camera, scene: NDArray[np.int64]) -> Views:
+    def _views(
+        self,
+        images: RasterImages,
+        cameras: Camera,
+        scene: NDArray[np.int64],
+        object_poses: NDArray[np.float64],
+    ) -> Views:
+        slot = self._slots.of_scene[scene]
+        arrays = (images.rgb, images.depth, images.instance, images.provenance, images.index)
         return Views(
-            *(
-                torch.as_tensor(array)
-                for array in (
-                    images.rgb, images.depth, images.instance, images.provenance, images.index
-                )
-            ),
-            *(
-                self._upload(array)
-                for array in (
-                    cameras.c2w.astype(np.float32),
-                    cameras.intrinsics.astype(np.float32),
-                    self._slots.of_scene[scene],
-                )
-            ),
-        )  # fmt: skip
+            *(torch.as_tensor(array) for array in arrays),
+            self._upload(cameras.c2w.astype(np.float32)),
+            self._upload(cameras.intrinsics.astype(np.float32)),
+            self._upload(slot),
+            self._upload(self._displaced(object_poses, scene, slot, cameras)),
+        )
+
+    def _displaced(
+        self,
+        object_poses: NDArray[np.float64],
+        scene: NDArray[np.int64],
+        slot: NDArray[np.int64],
+        cameras: Camera,
+    ) -> NDArray[np.bool_]:
+        """`Views.displaced`; once there is something, references' pixels are told apart, too."""
+        longer = max(cameras.height, cameras.width)
+        nothing = np.zeros((len(slot), 1), np.bool_)
+        if not self._rest_poses.shape[1] or not self._references_for(longer).slots:
+            return nothing
+        moved, some = displaced(object_poses, np.asarray(scene, np.int64), slot, self._rest_poses)
+        if not some:
+            return nothing
+        if longer not in self._shown or longer in self._outdated:
+            shown = self._shown.setdefault(longer, ShownObjects())
+            shown.follow(self._held, self._references_for(longer))
+            self._outdated.discard(longer)
+        return np.asarray(moved)
 
 
 def network_on(model: str | os.PathLike[str] | FrameModel, device: str) -> FrameDiT:

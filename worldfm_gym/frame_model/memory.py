@@ -93,6 +93,14 @@ class References:
         """References that a target gets at most, R."""
         return min(self._per_target, int(self._members.shape[1]))
 
+    @property
+    def table(self) -> tuple[PosedImages, Tensor]:
+        """All images, leading dimension rows, and the rows of each world, int64 [S, K], −1 padded.
+
+        Both stay those of the references: read only.
+        """
+        return self._images, self._members
+
     def replace_world(self, scene: int, world: World) -> None:
         """Put another world in a scene; what other worlds remember stays where it is.
 
