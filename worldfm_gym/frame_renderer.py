@@ -354,13 +354,16 @@ class FrameRenderer:
         object_poses: NDArray[np.float64],
     ) -> Views:
         slot = self._slots.of_scene[scene]
-        arrays = (images.rgb, images.depth, images.instance, images.provenance, images.index)
         return Views(
-            *(torch.as_tensor(array) for array in arrays),
-            self._upload(cameras.c2w.astype(np.float32)),
-            self._upload(cameras.intrinsics.astype(np.float32)),
-            self._upload(slot),
-            self._upload(self._displaced(object_poses, scene, slot, cameras)),
+            rgb=torch.as_tensor(images.rgb),
+            depth_z=torch.as_tensor(images.depth),
+            instance=torch.as_tensor(images.instance),
+            provenance=torch.as_tensor(images.provenance),
+            index=torch.as_tensor(images.index),
+            c2w=self._upload(cameras.c2w.astype(np.float32)),
+            intrinsics=self._upload(cameras.intrinsics.astype(np.float32)),
+            scene=self._upload(slot),
+            displaced=self._upload(self._displaced(object_poses, scene, slot, cameras)),
         )
 
     def _displaced(

@@ -259,6 +259,8 @@ class MultiAgentEnv(ParallelEnv[str, Observation, Any]):  # type: ignore[misc]
             raise ActionError(f"no action for {missing}: every live agent needs one")
         given = self._actions.check(np.stack([np.asarray(actions[name]) for name in self.agents]))
         joined = np.zeros((task.simulator.num_agents, *given.shape[1:]), given.dtype)
+        if given.ndim == 2:
+            joined[:, 2] = 1.0  # stop
         joined[[self._number[name] for name in self.agents]] = given
         task.script(joined)
         return joined

@@ -112,6 +112,11 @@ class PursuitTask(TeamTask):
             actions[fleeing, 1] = (turn / most).clip(-1, 1)
             actions[fleeing, 2] = -1.0
             return
+        if config.action_mode == "waypoint":
+            actions[fleeing, 0] = 2.0 * config.evader_speed - 1.0
+            actions[fleeing, 1] = turn / np.pi
+            actions[fleeing, 2] = -1.0
+            return
         # A discrete step forward has one length, so slower robots take fewer of them.
         straight = np.abs(turn) < 0.75 * np.deg2rad(config.turn_step_deg)
         number = fleeing - config.num_agents

@@ -20,6 +20,7 @@ MODULES = {"rendezvous": rendezvous_v0, "pursuit": pursuit_v0, "coverage": cover
 CASES = [
     *[(name, {"action_mode": mode}) for name in MODULES for mode in ("discrete", "continuous")],
     ("pursuit", {"evaders": "agents", "num_evaders": 2}),
+    ("pursuit", {"action_mode": "waypoint", "num_evaders": 2}),
 ]
 STAY, FORWARD, LEFT, RIGHT = range(4)
 
