@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -63,6 +64,7 @@ class Route:
         """What happens at the last point: stop, turn back or go on to the first."""
         return _STOP
 
+    @cached_property
     def knots(self) -> NDArray[np.float64]:
         """Distinct points with the way to each in metres, float64 [P, 4]; NaN for no height."""
         points = np.asarray(self.points_world)
@@ -124,13 +126,25 @@ class RouteTable:
 
     def __init__(self, routes: Sequence[Route], bases: NDArray[np.float64]) -> None:
         """Keep routes; `bases` [M, 4, 4] are the poses at which worlds hold the objects."""
-        knots = [route.knots() for route in routes]
+        knots = [route.knots for route in routes]
         self._first = np.concatenate([[0], np.cumsum([len(k) for k in knots])]).astype(np.int64)
         self._knots = np.concatenate(knots) if knots else np.empty((0, 4))
         self._speed = np.array([route.speed_mps for route in routes], np.float64)
         self._rule = np.array([route.end_rule for route in routes], np.int64)
         self._turns = np.array([route.yaw_follows for route in routes], np.bool_)
         self._bases = np.array(bases, np.float64)
+
+    @staticmethod
+    def joined(tables: Sequence[RouteTable]) -> RouteTable:
+        """The routes of several tables, in their order."""
+        all_ = RouteTable([], np.empty((0, 4, 4)))
+        if not tables:
+            return all_
+        counts = [np.diff(table._first) for table in tables]
+        all_._first = np.concatenate([[0], np.cumsum(np.concatenate(counts))]).astype(np.int64)
+        for name in ("_knots", "_speed", "_rule", "_turns", "_bases"):
+            setattr(all_, name, np.concatenate([getattr(table, name) for table in tables]))
+        return all_
 
     def poses(self, time_s: NDArray[np.float64]) -> NDArray[np.float64]:
         """Poses [M, 4, 4] at a time for each route [M]."""

@@ -52,7 +52,8 @@ class SceneObjects:
         self._worlds = list(worlds)
         self._slots = SharedSlots([id(world) for world in self._worlds])
         self._motions: dict[int, ObjectMotion] = {}
-        self._routes: _Routes | None = None  # of all scenes, once they are asked for
+        self._routes: dict[int, _Routes] = {}  # by scene, once they are asked for
+        self._all_routes: _Routes | None = None
         self.version = 0
         self.moving = np.zeros(len(self._worlds), np.bool_)
         self._still = np.ones(len(self._worlds), np.bool_)
@@ -136,7 +137,7 @@ class SceneObjects:
                 return
         else:
             self._motions[scene] = motion
-        self._routes = None
+        self._forget_routes(scene)
         self.moving[scene] = motion is not None
         self.version += 1
         self.pack_boxes([scene])
@@ -147,7 +148,7 @@ class SceneObjects:
         self._worlds[scene] = world
         self._slots.replace(scene, id(world))
         self._motions.pop(scene, None)
-        self._routes = None
+        self._forget_routes(scene)
         self.moving[scene] = False
         most = max(len(held.objects) for held in self._worlds)
         if most != self.poses.shape[1]:
@@ -206,13 +207,28 @@ class SceneObjects:
 
     def _follow_routes(self, time_s: NDArray[np.float64], *, only: int | None = None) -> None:
         """Move what follows routes to where it is at each scene's time [S]."""
-        if self._routes is None:
-            self._routes = _Routes.of(self._motions, self._worlds, self._world_poses)
-        routes = self._routes
+        routes = self._routes_of(only)
         if len(routes.scene):
             poses = routes.table.poses(time_s[routes.scene])
-            now = slice(None) if only is None else routes.scene == only
-            self.poses[routes.scene[now], routes.index[now]] = poses[now]
+            self.poses[routes.scene, routes.index] = poses
+
+    def _routes_of(self, only: int | None) -> _Routes:
+        """Routes of one scene, or of all."""
+        for scene in self._motions if only is None else [only]:
+            if scene not in self._routes:
+                self._routes[scene] = _Routes.of(
+                    scene, self._motions[scene], self._worlds[scene], self._world_poses[scene]
+                )
+                self._all_routes = None
+        if only is not None:
+            return self._routes[only]
+        if self._all_routes is None:
+            self._all_routes = _Routes.joined([self._routes[scene] for scene in self._motions])
+        return self._all_routes
+
+    def _forget_routes(self, scene: int) -> None:
+        self._routes.pop(scene, None)
+        self._all_routes = None
 
     def _move(self, scene: int, time_s: float) -> None:
         """Poses of a scene that moves by itself at a time; without what follows routes."""
@@ -289,7 +305,7 @@ class SceneObjects:
         self._world_present[scene] &= self.poses[scene, :, 2, 3] > PARKED_BELOW_M
         self.present[scene] = self._world_present[scene]
         self._pack(np.array([scene]))
-        self._routes = None  # they start from where worlds hold things
+        self._forget_routes(scene)  # they start from where worlds hold things
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,17 +318,22 @@ class _Routes:
 
     @staticmethod
     def of(
-        motions: Mapping[int, ObjectMotion],
-        worlds: Sequence[World],
-        world_poses: NDArray[np.float64],
+        scene: int, motion: ObjectMotion, world: World, world_poses: NDArray[np.float64]
     ) -> _Routes:
-        """Collect the routes of all scenes."""
-        found: list[tuple[int, int, Route]] = []
-        for scene, motion in motions.items():
-            if isinstance(motion, Mapping):
-                place = {item.instance: k for k, item in enumerate(worlds[scene].objects)}
-                found += [(scene, place[i], r) for i, r in motion.items() if isinstance(r, Route)]
-        scenes = np.array([scene for scene, _, _ in found], np.int64)
-        index = np.array([k for _, k, _ in found], np.int64)
-        routes = [route for _, _, route in found]
-        return _Routes(scenes, index, RouteTable(routes, world_poses[scenes, index]))
+        """Collect the routes of a scene, whose world holds its objects at `world_poses`."""
+        by_instance = motion if isinstance(motion, Mapping) else {}
+        routes = {i: route for i, route in by_instance.items() if isinstance(route, Route)}
+        place = {item.instance: k for k, item in enumerate(world.objects)} if routes else {}
+        index = np.array([place[i] for i in routes], np.int64)
+        table = RouteTable(list(routes.values()), world_poses[index])
+        return _Routes(np.full(len(index), scene), index, table)
+
+    @staticmethod
+    def joined(parts: Sequence[_Routes]) -> _Routes:
+        """The routes of several scenes."""
+        none = np.empty(0, np.int64)
+        return _Routes(
+            np.concatenate([none, *(part.scene for part in parts)]),
+            np.concatenate([none, *(part.index for part in parts)]),
+            RouteTable.joined([part.table for part in parts]),
+        )

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from worldfm_envs.episodes import NavigationEpisode
 from worldfm_envs.goal_nav_task import GoalNavTask
 from worldfm_envs.task import Outcome
+from worldfm_gym.anchor.objects import WorldObject
 from worldfm_gym.errors import ConfigError
 from worldfm_gym.navigation import NavMap
 from worldfm_gym.navigation.boxes import rectangle_distance
@@ -43,9 +44,7 @@ class DynamicNavTask(GoalNavTask):
         self._mover_seed = np.zeros(count, np.int64)
         self._first_mover = np.zeros(count, np.int64)
         self._reach_m = np.zeros(count)
-        self._routes: WeakKeyDictionary[NavMap, dict[int, NDArray[np.float64]]] = (
-            WeakKeyDictionary()
-        )
+        self._patrols: WeakKeyDictionary[NavMap, dict[int, Patrol]] = WeakKeyDictionary()
 
     @property
     def rules(self) -> DynamicNavConfig:
@@ -107,22 +106,23 @@ class DynamicNavTask(GoalNavTask):
         self._reach_m[agent] = nav.body.radius_m + _TOUCH_M
         motion = dict(cast("Mapping[int, Any]", rules.object_motion or {}))
         for robot in robots:
-            way = self._route(nav, int(rng.integers(_ROUTES)))
+            patrol = self._patrol(nav, robot, int(rng.integers(_ROUTES)))
             for _ in range(_ROUTES_TRIED):
-                if np.hypot(*(way[0] - start_xy)) >= _START_GAP_M:
+                if np.hypot(*(patrol.knots[0, :2] - start_xy)) >= _START_GAP_M:
                     break
-                way = self._route(nav, int(rng.integers(_ROUTES)))
-            points = np.column_stack([way, np.full(len(way), 0.5 * robot.size[2])])
-            motion[robot.instance] = Patrol(points, speed_mps=rules.mover_speed_mps)
+                patrol = self._patrol(nav, robot, int(rng.integers(_ROUTES)))
+            motion[robot.instance] = patrol
             simulator.set_object_present(scene, robot.instance, True)
         simulator.set_object_motion(scene, motion)
 
-    def _route(self, nav: NavMap, k: int) -> NDArray[np.float64]:
-        """The k-th way between two random points of a map, [P, 2]; worked out once."""
-        known = self._routes.setdefault(nav, {})
+    def _patrol(self, nav: NavMap, robot: WorldObject, k: int) -> Patrol:
+        """The k-th way between two random points of a map, there and back; worked out once."""
+        known = self._patrols.setdefault(nav, {})
         if k not in known:
             rng = np.random.default_rng(k)
-            known[k] = nav.shortest_path(nav.random_point(rng), nav.random_point(rng))
+            way = nav.shortest_path(nav.random_point(rng), nav.random_point(rng))
+            points = np.column_stack([way, np.full(len(way), 0.5 * robot.size[2])])
+            known[k] = Patrol(points, speed_mps=self.rules.mover_speed_mps)
         return known[k]
 
 
