@@ -17,6 +17,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Literal
 
 import numba
@@ -291,7 +292,6 @@ def _render_numba(tables: NDArray[np.int64], task: RasterTask) -> RasterImages:
     # above all on a busy machine. Large ones are cut into bands, batches go camera by camera.
     spare = num_threads() // max(len(task.scene), 1)
     bands = max(1, min(spare, task.width * task.height // _PIXELS_PER_THREAD))
-    edges = np.linspace(0, task.width, bands + 1).astype(np.int64)
     run_striped(
         raster_cpu.draw,
         len(task.scene) * bands,
@@ -300,10 +300,17 @@ def _render_numba(tables: NDArray[np.int64], task: RasterTask) -> RasterImages:
         task.bodies,
         task.intrinsics,
         task.levels,
-        np.stack([edges[:-1], edges[1:], np.full(bands, task.height)], axis=1),
+        _bands(task.width, task.height, bands),
         (images.rgb, images.depth, images.instance, images.provenance, images.index),
     )
     return images
+
+
+@lru_cache(maxsize=16)
+def _bands(width: int, height: int, count: int) -> NDArray[np.int64]:
+    """(first column, end column, height) of bands of about one width, int64 [count, 3]."""
+    edges = np.linspace(0, width, count + 1).astype(np.int64)
+    return np.stack([edges[:-1], edges[1:], np.full(count, height)], axis=1)
 
 
 def _render_torch(pyramids: Sequence[SplatPyramid], task: RasterTask) -> RasterImages:

@@ -33,6 +33,7 @@ _TILE = 8
 _SHELLS = 64
 _AHEAD, _FETCHED = 2, 2  # cells ahead that blocks are loaded for, and how many of each
 _EMPTY = np.int64((1 << 63) - 1)
+_NO_KEY = np.int64(-1)
 _NOWHERE = np.float32(-1)
 _SKIN = np.float32(1e-3)  # metres of slack in the culling tests against rounding
 
@@ -310,13 +311,24 @@ def _draw_cells(
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def _tangent_planes(
-    geometry: Any, winners: Any, count: int, m: Any, attributes: Any, plane: Any
+    geometry: Any, winners: Any, count: int, m: Any, attributes: Any, plane: Any, shown: Any
 ) -> None:
-    """Camera-frame tangent planes of splats: rows of `plane` are normal, offset, z, 2·radius."""
+    """What runs of pixels show: tangent planes in the camera frame, and attributes.
+
+    Rows of `plane` are normal, offset, z, 2·radius; of `shown` color with provenance in its highest
+    byte, instance, point. A run without a winner gets values that make its depth 0.
+    """
     for j in range(count):
         key = winners[j]
+        if key == _EMPTY:
+            for row in range(6):
+                plane[row, j] = _ZERO
+            shown[0, j], shown[1, j], shown[2, j] = 0, -1, -1
+            continue
         s = key & 0xFFFFFFFF
         i = attributes[s, 3]
+        shown[0, j] = attributes[s, 0] + (1 << 24)
+        shown[1, j], shown[2, j] = attributes[s, 1], attributes[s, 2]
         b, lane = s // BLOCK, s % BLOCK
         px, py, pz = geometry[b, 0, lane], geometry[b, 1, lane], geometry[b, 2, lane]
         qx, qy, qz = geometry[b, 4, lane], geometry[b, 5, lane], geometry[b, 6, lane]
@@ -335,46 +347,49 @@ def _tangent_planes(
 def _resolve(
     geometry: Any, attributes: Any, m: Any, k: Any, band: Any, buffer: Any, out: Any
 ) -> None:
-    """Write color, depth, instance, provenance and point index of the band's winners."""
+    """Write color, depth, instance, provenance and point index of the band's winners.
+
+    A row is made of runs of pixels with one winner, or with none. Pixels look up what their run
+    has in loops that are free of branches, so that the compiler makes SIMD of them.
+    """
     rgb, depth, ids, provenance, index = out
     width, left = band[1] - band[0], band[0]
     ray_x = ((np.arange(band[0], band[1]).astype(np.float32) + _HALF) - k[2]) / k[0]
-    # A row is made of runs of pixels with one winner; run 0 stands for the empty ones.
-    winners = np.empty(width + 1, np.int64)
-    run = np.empty(width, np.int64)
+    winners = np.empty(width, np.int64)
+    run = np.empty(width, np.int32)
     plane = np.zeros((6, width), np.float32)
+    shown = np.empty((3, width), np.int32)
     for v in range(band[2]):
-        count, last = 0, _EMPTY
-        for u in range(width):
-            key = buffer[v, u]
-            winners[count] = key
+        count, last = -1, _NO_KEY
+        for column in range(width):
+            key = buffer[v, column]
             if key != last:
-                prefetch(attributes.ctypes.data + (key & 0x3FFFFFF) * 16)
-            count += (key != last) & (key != _EMPTY)
-            run[u] = count - 1
+                count += 1
+                winners[count] = key
+                if key != _EMPTY:
+                    prefetch(attributes.ctypes.data + (key & 0xFFFFFFFF) * 16)
+            run[column] = count
             last = key
-        _tangent_planes(geometry, winners, count, m, attributes, plane)
+        _tangent_planes(geometry, winners, count + 1, m, attributes, plane, shown)
         ray_y = ((np.float32(v) + _HALF) - k[3]) / k[1]
         for column in range(width):
-            u = column + left
-            if buffer[v, column] == _EMPTY:
-                rgb[v, u, 0], rgb[v, u, 1], rgb[v, u, 2] = 0, 0, 0
-                depth[v, u], ids[v, u], provenance[v, u], index[v, u] = _ZERO, -1, 0, -1
-                continue
             j = run[column]
-            s = winners[j] & 0xFFFFFFFF
-            color = attributes[s, 0]
-            rgb[v, u, 0] = np.uint8(color & 255)
-            rgb[v, u, 1] = np.uint8((color >> 8) & 255)
-            rgb[v, u, 2] = np.uint8((color >> 16) & 255)
-            provenance[v, u] = np.uint8(1 + (color >> 24))
-            ids[v, u], index[v, u] = attributes[s, 1], attributes[s, 2]
             slope = (plane[0, j] * ray_x[column] + plane[1, j] * ray_y) + plane[2, j]
             z, reach = plane[4, j], plane[5, j]
-            on_plane = plane[3, j] / slope if slope < _MIN_SLOPE else z
+            on_plane = plane[3, j] / (slope if slope < _MIN_SLOPE else _ONE)
+            on_plane = on_plane if slope < _MIN_SLOPE else z
             low = z - reach if z - reach > _NEAR else _NEAR
             on_plane = on_plane if on_plane > low else low
-            depth[v, u] = on_plane if on_plane < z + reach else z + reach
+            depth[v, left + column] = on_plane if on_plane < z + reach else z + reach
+        for column in range(width):
+            j = run[column]
+            ids[v, left + column], index[v, left + column] = shown[1, j], shown[2, j]
+        for column in range(width):
+            color = shown[0, run[column]]
+            rgb[v, left + column, 0] = np.uint8(color & 255)
+            rgb[v, left + column, 1] = np.uint8((color >> 8) & 255)
+            rgb[v, left + column, 2] = np.uint8((color >> 16) & 255)
+            provenance[v, left + column] = np.uint8(color >> 24)
 
 
 def address_table(pyramid: SplatPyramid) -> NDArray[np.int64]:
