@@ -9,6 +9,7 @@ import gymnasium as gym
 from worldfm_agents.agent import Agent
 from worldfm_agents.privileged import ExploringAgent, InspectingAgent, ShortestPathAgent
 from worldfm_agents.scripted import BlindAgent, GreedyAgent, RandomAgent
+from worldfm_envs.config import GroundConfig
 from worldfm_envs.explore import ExploreEnv
 from worldfm_envs.inspect_objects import InspectEnv
 from worldfm_gym.errors import ConfigError
@@ -48,5 +49,7 @@ def make_agent(name: str, env: gym.Env[Any, Any], *, seed: int | None = 0) -> Ag
         )
     if name == "blind":
         return BlindAgent(seed=seed)
-    turn_step_deg = getattr(getattr(env.unwrapped, "config", None), "turn_step_deg", 10.0)
-    return GreedyAgent(seed=seed, turn_step_deg=turn_step_deg)
+    config = getattr(env.unwrapped, "config", None)
+    turn_step_deg = config.turn_step_deg if isinstance(config, GroundConfig) else 10.0
+    repeat = config.action_repeat if isinstance(config, GroundConfig) else 1
+    return GreedyAgent(seed=seed, turn_step_deg=repeat * turn_step_deg)

@@ -41,8 +41,8 @@ class _Walker:
         ):
             raise ConfigError(f"{type(self).__name__} needs {needs} with discrete actions")
         self._env: WorldEnv[Any] = inner
-        self._forward_step_m = inner.config.forward_step_m
-        turn_step_deg = inner.config.turn_step_deg
+        self._forward_step_m = inner.config.forward_step_m * inner.config.action_repeat
+        turn_step_deg = inner.config.turn_step_deg * inner.config.action_repeat
         half = int(180 / turn_step_deg)
         turns = np.arange(-half, half + 1)
         self._turns = turns[np.argsort(np.abs(turns), kind="stable")]  # small turns win ties

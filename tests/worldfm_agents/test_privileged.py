@@ -27,6 +27,7 @@ def mean(results, name):
     [
         ("ImageNav", {}, 0.95),
         ("ImageNav", {"success_angle_deg": 10.0, "difficulty": "medium"}, 0.95),
+        ("ImageNav", {"action_repeat": 2, "forward_step_m": 0.1, "tilt": True}, 0.95),
         ("ObjectNav", {}, 0.9),
         ("DynamicNav", {"num_movers": 3}, 0.6),
     ],
