@@ -6,6 +6,10 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from worldfm_gym import World
 
 
 def warm_up() -> float:
@@ -24,7 +28,7 @@ def warm_up() -> float:
 
 
 def _draw_a_scene() -> None:
-    """Ray casting, sampling, the kernels of building a world or scan, and the frame model's."""
+    """Ray casting, sampling, building a world or scan, the frame model and the tasks."""
     import numpy as np
 
     from worldfm_gym import make_world
@@ -41,6 +45,21 @@ def _draw_a_scene() -> None:
     camera = first.camera[None]
     for drawn in (world, replace(world, references=[])):
         make_renderer("frame", [drawn]).render(camera, np.zeros(1, np.int64))
+    _step_every_environment(world)
+
+
+def _step_every_environment(world: World) -> None:
+    """What tasks and their sensors compute."""
+    import gymnasium as gym
+
+    from worldfm_gym.registration import ENTRY_POINTS
+
+    for env_id in ENTRY_POINTS:
+        env = gym.make(env_id, world=world, renderer="anchor", width=64, height=64)
+        env.reset(seed=0)
+        env.action_space.seed(0)
+        env.step(env.action_space.sample())
+        env.close()
 
 
 def _walk_in_a_photo() -> None:
