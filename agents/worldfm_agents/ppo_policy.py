@@ -35,9 +35,9 @@ class PolarFeatures(nn.Module):
         super().__init__()
         self.convolutions = nn.ModuleList(
             [
-                nn.Conv2d(map_shape[0], 16, 3, stride=2, padding=(0, 1)),
-                nn.Conv2d(16, 32, 3, stride=2, padding=(0, 1)),
-                nn.Conv2d(32, 32, 3, stride=(1, 2), padding=(0, 1)),
+                nn.Conv2d(map_shape[0], 8, 3, stride=2, padding=(0, 1)),
+                nn.Conv2d(8, 16, 3, stride=2, padding=(0, 1)),
+                nn.Conv2d(16, 16, 3, stride=(1, 2), padding=(0, 1)),
             ]
         )
         with torch.no_grad():
@@ -62,7 +62,7 @@ class PolarFeatures(nn.Module):
 class MirrorExtractor(BaseFeaturesExtractor):  # type: ignore[misc]
     """Features that mirroring keeps [B, width], then those whose sign it turns [B, width]."""
 
-    def __init__(self, observation_space: spaces.Dict, width: int = 128) -> None:
+    def __init__(self, observation_space: spaces.Dict, width: int = 256) -> None:
         super().__init__(observation_space, 2 * width)
         map_shape, state_shape = observation_space["map"].shape, observation_space["state"].shape
         assert map_shape is not None

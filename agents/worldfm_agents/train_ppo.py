@@ -18,10 +18,9 @@ from typing import Any
 import numpy as np
 import torch
 import tyro
-from numpy.typing import NDArray
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecNormalize
+from stable_baselines3.common.vec_env import VecNormalize
 
 import worldfm_gym
 from worldfm_agents.benchmark import PlayedEpisode, play
@@ -48,7 +47,6 @@ class Settings:
         max_episode_steps: Length of training episodes; those of the suite have 500.
         slack_reward: In training, each step.
         success_reward: In training, for success.
-        wrong_stop_reward: In training, for stopping anywhere else; grows to this in half the steps.
         rollout: Steps of each environment between updates.
         batch: Size of minibatches.
         epochs: Passes over a rollout.
@@ -69,9 +67,8 @@ class Settings:
     max_episode_steps: int = 300
     slack_reward: float = -0.002
     success_reward: float = 5.0
-    wrong_stop_reward: float = -2.0
-    rollout: int = 128
-    batch: int = 512
+    rollout: int = 64
+    batch: int = 256
     epochs: int = 4
     learning_rate: float = 1e-3
     gamma: float = 0.98
@@ -106,8 +103,7 @@ def training_env(settings: Settings) -> VecNormalize:
         **settings.environment,
     )
     env.seed(settings.seed)
-    env = PolarVecEnv(WrongStops(env, settings.wrong_stop_reward, full_after=settings.steps // 2))
-    return VecNormalize(env, norm_obs=False, gamma=settings.gamma, clip_reward=20.0)
+    return VecNormalize(PolarVecEnv(env), norm_obs=False, gamma=settings.gamma, clip_reward=20.0)
 
 
 def make_model(settings: Settings, env: VecNormalize) -> PPO:
@@ -125,32 +121,6 @@ def make_model(settings: Settings, env: VecNormalize) -> PPO:
         seed=settings.seed,
         device="cpu",
     )
-
-
-class WrongStops(VecEnvWrapper):  # type: ignore[misc]
-    """Makes stopping off the goal cost something, or policies learn to give up where they stick.
-
-    The price rises with the steps made: at once it would teach never to stop.
-    """
-
-    def __init__(self, venv: VecEnv, reward: float, *, full_after: int) -> None:
-        super().__init__(venv)
-        self._reward, self._full_after = reward, full_after
-        self._steps = 0
-
-    def reset(self) -> dict[str, NDArray[Any]]:
-        """Begin new episodes."""
-        return self.venv.reset()  # type: ignore[no-any-return]
-
-    def step_wait(self) -> tuple[Any, ...]:
-        """Finish a step."""
-        observation, reward, done, infos = self.venv.step_wait()
-        self._steps += self.num_envs
-        price = self._reward * min(1.0, self._steps / self._full_after)
-        for env in np.flatnonzero(done):
-            if not (infos[env]["success"] or infos[env]["TimeLimit.truncated"]):
-                reward[env] += price
-        return observation, reward, done, infos
 
 
 class Progress(BaseCallback):  # type: ignore[misc]
@@ -179,7 +149,7 @@ class Progress(BaseCallback):  # type: ignore[misc]
         seconds = time.perf_counter() - self._start
         point = {"steps": self.num_timesteps, "seconds": round(seconds, 1)}
         self.points.append(point | {"success": success, "spl": spl, "length": length})
-        if len(self.points) % 5 == 0:
+        if len(self.points) % 10 == 0:
             print(
                 f"{self.num_timesteps:7d} steps {seconds:5.0f} s   success {success:.2f}   "
                 f"SPL {spl:.2f}   {length:.0f} steps an episode",

@@ -56,19 +56,6 @@ def test_training_shows_what_an_agent_sees_alone(box_room, box_room_renderer) ->
     assert ended >= 6
 
 
-def test_stopping_off_the_goal_costs(box_room, box_room_renderer) -> None:
-    options = {"world": box_room, "renderer": box_room_renderer, **SEEN, "slack_reward": 0.0}
-    rewards = []
-    for penalty in (0.0, -2.0):
-        env = WorldVecEnv("WorldFM/PointNav-v0", 2, max_episode_steps=2, **options)
-        env = train_ppo.WrongStops(env, penalty, full_after=4)
-        env.seed(0)
-        env.reset()
-        rewards.append([env.step(np.array(actions))[1] for actions in ([0, 2], [0, 2])])
-    # The first environment stops at once and starts again; the second is cut short by the limit.
-    np.testing.assert_allclose(np.subtract(*rewards), [[1.0, 0.0], [2.0, 0.0]], atol=1e-6)
-
-
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A policy after two updates, and what was written about it."""
