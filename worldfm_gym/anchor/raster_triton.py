@@ -322,7 +322,7 @@ class TritonScenes:
 
     def _poses_on_device(self, object_poses: np.ndarray) -> torch.Tensor:
         """Poses [S, K, 4, 4] on the device, of which only scenes that differ are copied there."""
-        kept = self._poses
+        kept, object_poses = self._poses, np.ascontiguousarray(object_poses, np.float64)
         if kept is None or kept[0].shape != object_poses.shape:
             self._poses = object_poses.copy(), self._upload(object_poses)
             return self._poses[1]
