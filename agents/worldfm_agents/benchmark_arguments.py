@@ -52,7 +52,8 @@ class Episodes:
 class Bench:
     """Let an agent play a suite once, and write how well it did, with 95 % intervals.
 
-    Writes SUITE-AGENT.json with every episode, and a row of a leaderboard as .md.
+    Writes SUITE-AGENT.json with every episode, its row of a leaderboard as .md, and
+    leaderboard.md with the rows of all results in the folder.
     Example: worldfm-gym bench --suite rooms-val --agent greedy -o out/bench
     """
 

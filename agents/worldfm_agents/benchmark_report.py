@@ -7,6 +7,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -145,7 +146,7 @@ def leaderboard(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def save(report: Mapping[str, Any], folder: str | os.PathLike[str]) -> Path:
-    """Write ``SUITE-AGENT.json`` and, beside it, its leaderboard row as ``.md``.
+    """Write ``SUITE-AGENT.json``, its leaderboard row as ``.md``, and all rows ``leaderboard.md``.
 
     Returns:
         Path of the JSON file.
@@ -153,14 +154,36 @@ def save(report: Mapping[str, Any], folder: str | os.PathLike[str]) -> Path:
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{report['suite']['name']}-{report['agent']}.json"
-    for target, text in (
-        (path, json.dumps(report, indent=1) + "\n"),
-        (path.with_suffix(".md"), leaderboard([report])),
-    ):
-        partial = target.with_name(f".{target.name}.partial")
-        partial.write_text(text, encoding="utf-8")
-        os.replace(partial, target)
+    _write(path, json.dumps(report, indent=1) + "\n")
+    _write(path.with_suffix(".md"), leaderboard([report]))
+    _write(folder / "leaderboard.md", leaderboard(load_all(folder)))
     return path
+
+
+def load_all(folder: str | os.PathLike[str]) -> list[dict[str, Any]]:
+    """The results in a folder, by suite and name of the agent."""
+    found = []
+    for path in sorted(Path(folder).glob("*.json")):
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError:
+            continue
+        if isinstance(data, dict) and (data.get("format"), data.get("version")) == (
+            FORMAT,
+            VERSION,
+        ):
+            found.append(data)
+    return sorted(found, key=lambda data: (data["suite"]["name"], data["agent"]))
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file, whole or not at all."""
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _hardware(device: str) -> dict[str, Any]:

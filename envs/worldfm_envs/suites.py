@@ -26,7 +26,7 @@ from worldfm_gym.worlds.world import World
 FIRST_SEED = 1_000_000_000
 """Suites have the worlds from this seed on; whoever trains takes worlds below it."""
 
-_POSITION_DIGITS, _ANGLE_DIGITS = 4, 6
+_POSITION_DIGITS, _ANGLE_DIGITS, _POSE_DIGITS = 4, 6, 9
 _TRIES = 50
 
 
@@ -225,7 +225,8 @@ def _rounded(value: Any) -> Any:
     """A number or an array of numbers as JSON has them."""
     array = np.asarray(value)
     if array.dtype.kind == "f":
-        digits = _POSITION_DIGITS if array.ndim else _ANGLE_DIGITS
+        # A matrix is a pose, whose rotation has to stay one.
+        digits = (_ANGLE_DIGITS, _POSITION_DIGITS, _POSE_DIGITS)[array.ndim]
         array = np.round(array.astype(np.float64), digits)
     return array.tolist()
 

@@ -163,8 +163,15 @@ def test_says_what_is_wrong(arguments: list[str], message: str, capsys) -> None:
     assert message in capsys.readouterr().err
 
 
-def test_files_are_named_by_suite_and_agent(tmp_path: Path) -> None:
+def test_a_folder_has_a_leaderboard_of_all_its_results(tmp_path: Path) -> None:
     suite = EpisodeSet.load("maze-val")
-    save(results(suite, [played(1.0)], agent="a", env_id="X", options={}), tmp_path / "new")
-    names = sorted(path.name for path in (tmp_path / "new").iterdir())
-    assert names == ["maze-val-a.json", "maze-val-a.md"]
+    (tmp_path / "else.json").write_text("[1]")
+    (tmp_path / "broken.json").write_text("{")
+    for agent in ("she", "he"):
+        save(results(suite, [played(1.0)], agent=agent, env_id="X", options={}), tmp_path)
+    names = {path.name for path in tmp_path.iterdir()} - {"else.json", "broken.json"}
+    assert names == {f"maze-val-{a}.{e}" for a in ("he", "she") for e in ("json", "md")} | {
+        "leaderboard.md"
+    }
+    rows = (tmp_path / "leaderboard.md").read_text().splitlines()
+    assert [row.split(" | ")[1] for row in rows[2:]] == ["he", "she"]

@@ -74,7 +74,8 @@ def test_a_camera_without_a_goal_has_a_start_pose() -> None:
     drawn = generate_episodes(
         "flights", "WorldFM/FreeCamera-v0", source="maze", seeds=(3,), per_world=2
     )
-    assert np.shape(drawn[0].options["c2w"]) == (4, 4)
+    rotation = np.array(drawn[0].options["c2w"])[:3, :3]
+    assert np.allclose(rotation @ rotation.T, np.eye(3), rtol=0, atol=1e-8)
     assert drawn[0].geodesic_distance_m is None
     assert drawn[0].difficulty is None
 
