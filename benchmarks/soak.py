@@ -127,7 +127,7 @@ def soak(
     check(env, *env.reset(seed=int(rng.integers(2**31))))
     worlds = list(env.unwrapped.simulator.worlds)
     for step in range(-(-steps // args.envs)):
-        observation, reward, terminated, truncated, info = env.step(env.action_space.sample())
+        observation, reward, terminated, truncated, info = env.step(random_actions(env, rng))
         ended = terminated | truncated
         totals["steps"] += args.envs
         totals["episodes"] += int(ended.sum())
@@ -142,6 +142,16 @@ def soak(
             totals["changes of world"] += changes
             worlds = now
     env.close()
+
+
+def random_actions(env: Any, rng: np.random.Generator) -> Any:
+    """Samples of the action space, but few that stop: 0 where discrete, above 0.9 where not."""
+    actions = env.action_space.sample()
+    goes_on = rng.random(env.num_envs) < 0.98
+    if isinstance(env.single_action_space, gymnasium.spaces.Discrete):
+        moves = rng.integers(1, env.single_action_space.n, env.num_envs)
+        return np.where(goes_on, moves, actions)
+    return np.where(goes_on[:, None], 0.9 * actions, actions).astype(actions.dtype)
 
 
 def drawn_options(env_id: str, rng: np.random.Generator) -> dict[str, Any]:
@@ -167,7 +177,7 @@ def drawn_options(env_id: str, rng: np.random.Generator) -> dict[str, Any]:
         "rgb_noise": rng.choice([None, "gaussian", "speckle", "salt_and_pepper"]),
         "depth_noise": rng.choice([None, "redwood", "kinect"]),
         "depth_dtype": str(rng.choice(["uint8", "float32"])),
-        "max_episode_steps": int(rng.integers(60, 200)),
+        "max_episode_steps": int(rng.integers(100, 400)),
         "autoreset_mode": rng.choice(list(AutoresetMode)),
     }
 

@@ -7,10 +7,10 @@ modified, so those of one source and seed are built once for all N.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from weakref import WeakValueDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 import numpy as np
 from gymnasium import spaces
@@ -47,6 +47,7 @@ class EnvBatch:
         self.action_space = self.actions.space
         self.observation_space = spaces.Dict([(n, s.space) for n, s in self.sensors.items()])
         shared: WorldCache = WeakValueDictionary()
+        prepare = _once_a_world(config.prepare_world)
         self._sources = [
             WorldSource(
                 config.world,
@@ -54,14 +55,14 @@ class EnvBatch:
                 new_world_every=config.new_world_every,
                 body=config.body,
                 cache=shared,
-                prepare=config.prepare_world,
+                prepare=prepare,
             )
             for _ in range(num_envs)
         ]
         self._stored: StoredWorlds | None = None
         if config.episodes is not None:
             self._stored = StoredWorlds(
-                EpisodeSet.load(config.episodes), body=config.body, prepare=config.prepare_world
+                EpisodeSet.load(config.episodes), body=config.body, prepare=prepare
             )
         self._task: Task | None = None
         if self._sources[0].known and self._stored is None:
@@ -188,6 +189,21 @@ class EnvBatch:
                 f"unknown reset options {unknown}: {type(self.config).__name__} takes {known}"
             )
         return dict(options or {})
+
+
+def _once_a_world(prepare: Callable[[World], World]) -> Callable[[World], World]:
+    """The function, giving the same for the same world: other seeds may lead to it again."""
+    prepared: WeakKeyDictionary[World, World] = WeakKeyDictionary()
+
+    def remembered(world: World) -> World:
+        if world not in prepared:
+            result = prepare(world)
+            if result is world:
+                return world
+            prepared[world] = result
+        return prepared[world]
+
+    return remembered
 
 
 @dataclass(frozen=True, slots=True)

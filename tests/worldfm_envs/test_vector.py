@@ -121,6 +121,15 @@ def test_worlds_of_one_seed_are_built_once(make_vector, box_room):
     assert all(other is worlds[0] for other in worlds)
 
 
+def test_a_world_that_other_seeds_lead_to_again_is_prepared_once(make_vector, box_room):
+    vector = make_vector("WorldFM/DynamicNav-v0", world=lambda seed: box_room, world_seed=None)
+    vector.reset(seed=0)
+    worlds = vector.unwrapped.simulator.worlds
+    assert worlds[0] is not box_room
+    assert len(worlds[0].objects) > len(box_room.objects)
+    assert all(other is worlds[0] for other in worlds)
+
+
 def test_only_what_ended_is_drawn_again(make_vector):
     drawn = []
     vector = make_vector(autoreset_mode="SameStep", max_episode_steps=None)
