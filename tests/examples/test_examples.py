@@ -15,6 +15,7 @@ EXPECTED = {
     "05_photo_to_world": "success True",
     "06_vector_env": "number 3 is what one alone is: True",
     "07_what_if": "Remove: 100% of its pixels differ",
+    "09_a_team": "met: True",
     "08_benchmark_your_agent": "| my-mazes | mine | anchor | 6 |",
 }
 
