@@ -79,6 +79,32 @@ def test_it_equals_single_environments_step_for_step(env_id, mode, options, make
     single.close()
 
 
+@pytest.mark.parametrize("mode", list(AutoresetMode))
+def test_what_is_random_within_an_episode_is_the_same_too(mode, options, make_vector):
+    from worldfm_envs.appearance import AppearanceConfig
+
+    kwargs = {
+        **options,
+        "action_mode": "continuous",
+        "actuation_noise": "locobot",
+        "action_repeat": 2,
+        "rgb_noise": "gaussian",
+        "depth_noise": "redwood",
+        "appearance": AppearanceConfig(),
+        "max_episode_steps": 4,
+    }
+    vector = make_vector(autoreset_mode=mode, **kwargs)
+    single = gym.make_vec(
+        POINT_NAV,
+        num_envs=3,
+        vectorization_mode="sync",
+        vector_kwargs={"autoreset_mode": mode},
+        **kwargs,
+    )
+    assert assert_same_course(vector, single, steps=10) >= 6
+    single.close()
+
+
 @pytest.mark.parametrize(
     ("renderer", "renderer_options", "side"),
     [("anchor", None, 32), ("frame", {"deterministic": True}, 16)],
