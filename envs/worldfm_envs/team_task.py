@@ -13,7 +13,9 @@ from worldfm_envs.actions import ActionModel
 from worldfm_envs.metrics import TravelMetrics
 from worldfm_envs.sensors import Sensor
 from worldfm_envs.task import Task, to_numpy
-from worldfm_gym.navigation import NavMap
+from worldfm_gym.errors import NavigationError
+from worldfm_gym.navigation import DistanceField, NavMap
+from worldfm_gym.navigation.regions import largest_region
 from worldfm_gym.simulator import Simulator
 
 if TYPE_CHECKING:
@@ -102,15 +104,23 @@ class TeamTask(Task):
         return {**shared, **self.metrics.as_info()}
 
 
-def standing_point(nav: NavMap, xy: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The point [2], or the nearest cell's center where the body fits: contact allows for less."""
+def field_from(nav: NavMap, xy: NDArray[np.float64]) -> DistanceField:
+    """Walking distances from a point [2] where an agent is.
+
+    Contact and pushing lead to places where the map has no room for a body; then those from the
+    nearest cell count that is connected to most of the floor.
+    """
     if nav.is_navigable(xy):
-        return xy
-    iy, ix = np.nonzero(nav.navigable)
+        try:
+            return nav.geodesic_field(xy)
+        except NavigationError:  # walled in: in a gap that no cell's center lies in
+            pass
+    cells = largest_region(nav.navigable)
+    iy, ix = np.divmod(cells, nav.shape[1])
     centers = nav.origin_xy + (np.stack([ix, iy], axis=-1) + 0.5) * nav.cell_m
-    fits = centers[nav.is_navigable(centers)]
-    nearest: NDArray[np.float64] = fits[np.argmin(((fits - xy) ** 2).sum(axis=1))]
-    return nearest
+    goal = np.zeros(nav.shape, np.bool_)
+    goal.flat[cells[np.argmin(((centers - xy) ** 2).sum(axis=1))]] = True
+    return nav.geodesic_field_to(goal)
 
 
 def walking_distances(
@@ -119,5 +129,5 @@ def walking_distances(
     """Metres to walk from points [P, 2] to points [Q, 2], float64 [P, Q]."""
     distances = np.empty((len(sources), len(targets)))
     for row, xy in enumerate(sources):
-        distances[row] = nav.geodesic_field(standing_point(nav, xy)).distance(targets)
+        distances[row] = field_from(nav, xy).distance(targets)
     return distances

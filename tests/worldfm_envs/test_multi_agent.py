@@ -14,6 +14,7 @@ from pettingzoo.test import (
 )
 
 from worldfm_envs import coverage_v0, pursuit_v0, rendezvous_v0
+from worldfm_envs.team_task import walking_distances
 from worldfm_gym.errors import ActionError, ConfigError, NavigationError
 
 MODULES = {"rendezvous": rendezvous_v0, "pursuit": pursuit_v0, "coverage": coverage_v0}
@@ -284,3 +285,14 @@ def test_wrong_calls_are_named(make, roofless_room):
     env.close()
     with pytest.raises(Exception, match="closed"):
         env.reset()
+
+
+def test_distances_from_where_no_body_fits_are_those_from_beside_it(box_room):
+    nav = box_room.nav
+    inside_crate, in_wall = np.array([3.0, 1.65]), np.array([0.05, 2.0])
+    for xy, beside in ((inside_crate, (3.0, 1.4)), (in_wall, (0.2, 2.0))):
+        assert not nav.is_navigable(xy)
+        targets = np.array([[1.0, 1.0], [5.0, 1.0], [3.0, 3.5]])
+        distances = walking_distances(nav, np.array([xy, xy]), targets)
+        expected = nav.geodesic_field(beside).distance(targets)
+        np.testing.assert_allclose(distances, [expected, expected], atol=0.15)
