@@ -165,10 +165,13 @@ class SceneObjects:
         """Move what moves by itself to where it is at each scene's time [S]."""
         if not self._motions:
             return
-        for scene in self._motions:
-            self._move(scene, float(time_s[scene]))
+        called = [scene for scene in self._motions if self._move(scene, float(time_s[scene]))]
         self._follow_routes(time_s)
-        self.pack_boxes(list(self._motions))
+        routes = self._routes_of(None)
+        # Scenes that move share no row: only what has moved is to be packed.
+        self.pack_objects(routes.scene, routes.index)
+        if called:
+            self._pack(np.array(called))
 
     def advance(self, scene: int, time_s: float) -> None:
         """Move one scene's objects to where their motion has them at a time.
@@ -230,15 +233,15 @@ class SceneObjects:
         self._routes.pop(scene, None)
         self._all_routes = None
 
-    def _move(self, scene: int, time_s: float) -> None:
-        """Poses of a scene that moves by itself at a time; without what follows routes."""
+    def _move(self, scene: int, time_s: float) -> bool:
+        """Poses of a scene that moves by itself at a time; False if all of it follows routes."""
         motion, objects = self._motions[scene], self._worlds[scene].objects
         if isinstance(motion, Mapping):
             by_call = [i for i, move in motion.items() if not isinstance(move, Route)]
             for instance in by_call:
                 self.poses[scene, self.index_of(scene, instance)] = motion[instance](time_s)
             if not by_call:
-                return
+                return False
         else:
             poses = np.asarray(motion(scene, time_s), np.float64)
             if poses.shape != (len(objects), 4, 4):
@@ -251,22 +254,30 @@ class SceneObjects:
             raise SimulatorError(
                 f"object motion of scene {scene} gave NaN or infinite poses at {time_s:.3f} s"
             )
+        return True
 
     def _pack(self, at: NDArray[np.int64]) -> None:
-        """Boxes of these scenes."""
-        shape = (len(at), self.poses.shape[1])
-        if not shape[1]:
+        """Boxes of all objects of these scenes."""
+        most = self.poses.shape[1]
+        self.pack_objects(np.repeat(at, most), np.tile(np.arange(most), len(at)))
+
+    def pack_objects(self, scene: NDArray[np.int64], k: NDArray[np.int64]) -> None:
+        """Collide with objects k [M] of scenes [M] where they are now, and draw them there.
+
+        Enough where no scene shares its row of boxes with others; else `pack_boxes` is.
+        """
+        if not len(scene):
             return
-        there = self.present[at] | (self.instances[at] == 0)
-        self.drawn_poses[at] = np.where(there[..., None, None], self.poses[at], np.nan)
-        boxes = object_boxes(self.poses[at].reshape(-1, 4, 4), self.sizes[at].reshape(-1, 3))
-        boxes = boxes.reshape(*shape, BOX_COLUMNS)
-        boxes[~self.present[at], :3] = _NOWHERE_M
-        carried = self.carried[at]
-        if carried.any():  # bodies are round
-            boxes[carried, 17] = -0.5 * self.sizes[at][carried][:, :2].max(axis=1)
-            boxes[carried, 18] = 0.0
-        self.boxes[at] = boxes
+        poses, sizes = self.poses[scene, k], self.sizes[scene, k]
+        absent = ~self.present[scene, k]
+        boxes = object_boxes(poses, sizes)
+        boxes[absent, :3] = _NOWHERE_M
+        round_ = self.carried[scene, k]
+        boxes[round_, 17] = -0.5 * sizes[round_, :2].max(axis=1, initial=0.0)
+        boxes[round_, 18] = 0.0
+        self.boxes[scene, k] = boxes
+        poses[absent & (self.instances[scene, k] > 0)] = np.nan
+        self.drawn_poses[scene, k] = poses
 
     def _share_rows(self) -> None:
         """Scenes of one world whose objects are all where it holds them collide with one row."""

@@ -462,7 +462,7 @@ class Simulator:
         poses[:, :2, 3] = self.c2w[with_body, :2, 3]
         poses[:, 2, 3] = 0.5 * self.objects.sizes[scene, k, 2]
         self.objects.poses[scene, k] = poses
-        self.objects.pack_boxes(np.unique(scene))
+        self.objects.pack_objects(scene, k)
 
     def _checked_agents(self, agents: ArrayLike) -> NDArray[np.int64]:
         chosen = np.asarray(agents)
