@@ -157,6 +157,26 @@ class Progress(BaseCallback):  # type: ignore[misc]
             )
 
 
+class Threads(BaseCallback):  # type: ignore[misc]
+    """All threads for updates; one where batches are small and environments need the cores."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._updating = torch.get_num_threads()
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_start(self) -> None:
+        torch.set_num_threads(1)
+
+    def _on_rollout_end(self) -> None:
+        torch.set_num_threads(self._updating)
+
+    def _on_training_end(self) -> None:
+        torch.set_num_threads(1)
+
+
 def evaluate(model: PPO, settings: Settings) -> list[PlayedEpisode]:
     """Play every episode of the suite with actions drawn from the policy."""
     return list(
@@ -170,12 +190,12 @@ def evaluate(model: PPO, settings: Settings) -> list[PlayedEpisode]:
 
 def main(settings: Settings) -> dict[str, Any]:
     """Train, play the suite, write the files; returns what is in ``curve.json``."""
-    wall, cpu = time.perf_counter(), time.process_time()
+    wall, cpu, threads = time.perf_counter(), time.process_time(), torch.get_num_threads()
     settings.out.mkdir(parents=True, exist_ok=True)
     env = training_env(settings)
     model = make_model(settings, env)
     progress = Progress()
-    model.learn(settings.steps, callback=progress)
+    model.learn(settings.steps, callback=[progress, Threads()])
     trained = time.perf_counter() - wall
     episodes = evaluate(model, settings)
     results = {
@@ -185,7 +205,7 @@ def main(settings: Settings) -> dict[str, Any]:
     report = {
         "settings": {**asdict(settings), "out": settings.out.name},
         "steps": model.num_timesteps,
-        "threads": torch.get_num_threads(),
+        "threads": threads,
         "seconds": {
             "training": round(trained, 1),
             "all": round(time.perf_counter() - wall, 1),
