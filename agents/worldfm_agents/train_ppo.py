@@ -37,7 +37,7 @@ class Settings:
 
     Attributes:
         out: Folder for ``policy.safetensors``, ``curve.json`` and ``curve.png``.
-        steps: Steps of all environments together.
+        steps: Steps of all environments together, at most.
         seed: Of worlds' order, episodes, initial weights and actions.
         suite: Episode set that is played at the end.
         envs: Environments stepped together.
@@ -195,7 +195,8 @@ def main(settings: Settings) -> dict[str, Any]:
     env = training_env(settings)
     model = make_model(settings, env)
     progress = Progress()
-    model.learn(settings.steps, callback=[progress, Threads()])
+    rollout = settings.envs * settings.rollout
+    model.learn(settings.steps // rollout * rollout, callback=[progress, Threads()])
     trained = time.perf_counter() - wall
     episodes = evaluate(model, settings)
     results = {
