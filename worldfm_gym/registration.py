@@ -5,6 +5,8 @@ from __future__ import annotations
 import gymnasium
 
 MAX_EPISODE_STEPS = 500
+MORE_STEPS = {"WorldFM/Explore-v0": 1000}
+"""Where episodes may last longer; seeing all of an apartment takes more than 500 steps."""
 
 ENTRY_POINTS = {
     "WorldFM/DynamicNav-v0": "worldfm_envs.dynamic_nav:DynamicNav",
@@ -27,5 +29,5 @@ def register_environments() -> None:
                 env_id,
                 entry_point=f"{stem}Env",
                 vector_entry_point=f"{stem}VectorEnv",
-                max_episode_steps=MAX_EPISODE_STEPS,
+                max_episode_steps=MORE_STEPS.get(env_id, MAX_EPISODE_STEPS),
             )

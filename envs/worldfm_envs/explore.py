@@ -91,7 +91,7 @@ class ExploreEnv(WorldEnv[ExploreTask]):
 
     ## Episode End
 
-    Terminated by stopping and by reaching `coverage_goal`, truncated after 500 steps
+    Terminated by stopping and by reaching `coverage_goal`, truncated after 1000 steps
     (`gymnasium.make(..., max_episode_steps=n)`).
 
     ## Info
