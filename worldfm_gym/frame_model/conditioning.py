@@ -29,6 +29,7 @@ _SAME_SURFACE = 0.03  # relative difference of depth up to which two views see o
 # The anchor is seen through where references know something at less than this share of its depth,
 # in this many of a pixel's 3×3 neighbors and itself: not for the rim that splats add to things.
 _CLEARLY_NEARER, _LEAST_AROUND = 0.85, 4
+_LEAST_TO_FILL = 4  # known depths around an unknown one that is a crack between points
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,7 @@ def complete_depth(
     """The anchor's depth, or that of the nearest surface that a reference knows.
 
     The references' counts where the anchor has none, and where the anchor is seen through: where it
-    lacks a near surface and shows a far one behind it.
+    lacks a near surface and shows a far one behind it. Cracks between their points are filled in.
 
     Args:
         depth_z: The anchor's depth in the target view, float32 [B, H, W]; 0 = uncovered.
@@ -152,7 +153,17 @@ def complete_depth(
     around = 9 * F.avg_pool2d(nearer[:, None].float(), 3, stride=1, padding=1)[:, 0]
     seen_through = nearer & (around > _LEAST_AROUND - 0.5)
     known = torch.where(known < _FAR_M, known, 0.0)
-    return torch.where(covered & ~seen_through, depth_z, known)
+    return _without_cracks(torch.where(covered & ~seen_through, depth_z, known))
+
+
+def _without_cracks(depth_z: Tensor) -> Tensor:
+    """Depth with unknown pixels among known ones filled in by the mean inverse depth around."""
+    known = depth_z > 0
+    inverse = torch.where(known, 1 / torch.where(known, depth_z, 1.0), 0.0)
+    around = 9 * F.avg_pool2d(torch.stack([known.float(), inverse], 1), 3, stride=1, padding=1)
+    count, total = around.unbind(1)
+    cracks = ~known & (count > _LEAST_TO_FILL - 0.5)
+    return torch.where(cracks, count / total.clamp(min=1e-6), depth_z)
 
 
 def shown_anchor(depth_z: Tensor, completed_depth_z: Tensor) -> Tensor:

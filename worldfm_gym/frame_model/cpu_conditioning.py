@@ -16,7 +16,7 @@ _ZERO, _ONE, _TWO, _HALF = np.float32(0), np.float32(1), np.float32(2), np.float
 _SMALL, _IN_FRONT = np.float32(1e-6), np.float32(0.05)
 _SAME_SURFACE, _LEVELS = np.float32(0.03), np.float32(127.5)
 _FAR = np.float32(1e9)  # no point is farther
-_CLEARLY_NEARER, _LEAST_AROUND = np.float32(0.85), 4
+_CLEARLY_NEARER, _LEAST_AROUND, _LEAST_TO_FILL = np.float32(0.85), 4, 4
 _SLOPE, _THREE = np.float32(-0.75), np.float32(3)  # of cubic interpolation, as torch has it
 
 
@@ -89,6 +89,29 @@ def _complete_views(
                     nearest[y, x] = depth
                 elif nearest[y, x] >= _FAR:
                     nearest[y, x] = _ZERO
+        _fill_cracks(nearest)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _fill_cracks(depth_z: Any) -> None:
+    """Fill in unknown pixels among known ones; see `conditioning._without_cracks`."""
+    height, width = depth_z.shape
+    above, here = np.zeros(width, np.float32), np.empty(width, np.float32)  # as they were
+    for y in range(height):
+        here[:] = depth_z[y]
+        for x in range(width):
+            if here[x] > _ZERO:
+                continue
+            count, total = 0, _ZERO
+            for j in range(max(x - 1, 0), min(x + 2, width)):
+                below = depth_z[y + 1, j] if y + 1 < height else _ZERO
+                for known in (above[j], here[j], below):
+                    if known > _ZERO:
+                        count += 1
+                        total += _ONE / known
+            if count >= _LEAST_TO_FILL:
+                depth_z[y, x] = np.float32(count) / total
+        above[:] = here
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", inline="always")

@@ -45,27 +45,27 @@ def agreement(one: torch.Tensor, other: torch.Tensor) -> float:
 
 
 def test_invented_noise_moves_with_the_surface_as_the_camera_does() -> None:
-    # 10 cm to the side are 3 px on a wall 64 px · 0.1 m / 3 px away. The camera looks along x.
-    depth_m = 64 * 0.1 / 3
+    # 10 cm to the side are 6 px on a wall 64 px · 0.1 m / 6 px away. The camera looks along x.
+    depth_m = 64 * 0.1 / 6
     here = noise_before_a_wall(0.3, 0.55, 0.0, depth_m)
     there = noise_before_a_wall(0.3, 0.45, 0.0, depth_m)
     moved = max(
-        agreement(here[..., 3:], there[..., :-3]), agreement(here[..., :-3], there[..., 3:])
+        agreement(here[..., 6:], there[..., :-6]), agreement(here[..., :-6], there[..., 6:])
     )
     assert moved > 0.55
     assert abs(agreement(here, there)) < 0.1
     # As it does when the depth is only roughly known, and not if it is another.
     rough = noise_before_a_wall(0.3, 0.45, 0.0, 1.04 * depth_m)
     assert (
-        agreement(here[..., :-3], rough[..., 3:]) + agreement(here[..., 3:], rough[..., :-3]) > 0.3
+        agreement(here[..., :-6], rough[..., 6:]) + agreement(here[..., 6:], rough[..., :-6]) > 0.3
     )
 
 
 def test_invented_noise_fades_over_metres_and_differs_by_direction() -> None:
     here = noise_before_a_wall(0.3, 0.5, 0.0, 3.0)
     assert agreement(here, noise_before_a_wall(0.3001, 0.5, 0.0, 3.0)) > 0.95
-    assert abs(agreement(here, noise_before_a_wall(3.3, 0.5, 0.0, 3.0))) < 0.06
-    assert abs(agreement(here, noise_before_a_wall(0.3, 0.5, 1.6, 3.0))) < 0.06
+    assert abs(agreement(here, noise_before_a_wall(3.3, 0.5, 0.0, 3.0))) < 0.12
+    assert abs(agreement(here, noise_before_a_wall(0.3, 0.5, 1.6, 3.0))) < 0.12
     nearly, past = (noise_before_a_wall(x, 0.5, 0.0, 3.0) for x in (0.99999, 1.00001))
     assert agreement(nearly, past) > 0.9  # nothing jumps at the lattice
 
@@ -95,11 +95,13 @@ def test_worlds_have_different_noise() -> None:
 
 @pytest.mark.parametrize("covered", [True, False])
 def test_it_is_standard_normal_and_channels_are_independent(covered: bool) -> None:
-    index = torch.arange(128 * 128, dtype=torch.int32).view(1, 128, 128)
+    worlds = 24  # where nothing is known, noise is drawn for cells of about 4×4 pixels
+    index = torch.arange(128 * 128, dtype=torch.int32).view(1, 128, 128).repeat(worlds, 1, 1)
     index = index if covered else torch.full_like(index, -1)
-    depth_z = torch.full((1, 128, 128), 2.0)
-    noise = anchored_noise(index, pose(0.4, 0), 4 * LENS, torch.tensor([3]), depth_z=depth_z)[0]
-    noise = noise.flatten(1)
+    depth_z = torch.full(index.shape, 2.0)
+    views = pose(0.4, 0).repeat(worlds, 1, 1), 4 * LENS.repeat(worlds, 1)
+    noise = anchored_noise(index, *views, torch.arange(worlds), depth_z=depth_z)
+    noise = noise.movedim(1, 0).flatten(1)
     assert noise.mean().abs() < 0.03
     assert (noise.std() - 1).abs() < 0.03
     assert (noise.pow(4).mean() - 3).abs() < 0.2

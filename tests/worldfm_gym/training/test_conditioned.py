@@ -102,7 +102,7 @@ def test_plain_images_are_those_of_a_batch_without_anchor_and_references() -> No
 def test_fresh_noise_is_normal_and_new() -> None:
     views, generator = prepare(batch()), torch.Generator().manual_seed(0)
     first, second = views.fresh_noise(generator), views.fresh_noise(generator)
-    assert abs(float(first.mean())) < 0.02
+    assert abs(float(first.mean())) < 0.06
     assert abs(float(first.std()) - 1) < 0.02
     correlation = torch.corrcoef(torch.stack([first.flatten(), second.flatten()]))
     assert abs(float(correlation[0, 1])) < 0.03
