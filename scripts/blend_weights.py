@@ -4,8 +4,7 @@ Models that were trained on from the same weights lie in one valley: sums of the
 Going a little beyond a student, away from its teacher, makes what it invents sharper.
 
     python scripts/blend_weights.py out/nano.safetensors \
-        --add out/control/model.safetensors -0.1 --add out/b/model.safetensors 0.6 \
-        --add out/c/model.safetensors 0.5
+        --add out/control/model.safetensors -0.06 --add out/distill/model.safetensors 1.06
 """
 
 from __future__ import annotations

@@ -35,19 +35,29 @@ mkdir -p "$4" && touch "$4/checkpoint.safetensors"
 
 def test_the_script_chains_the_stages_and_goes_on_where_it_was(tmp_path: Path) -> None:
     (tmp_path / "stage.sh").write_text(_STAGE)
-    environment = os.environ | {"MINUTES": "40", "LAUNCH": f"bash {tmp_path / 'stage.sh'}"}
+    launch = f"bash {tmp_path / 'stage.sh'}"
+    environment = os.environ | {"MINUTES": "40", "LAUNCH": launch, "PYTHON": "echo"}
     out = tmp_path / "out"
     command = [str(SCRIPT), str(out), "--groups", "8"]
     (out / "prior").mkdir(parents=True)
     (out / "prior" / "checkpoint.safetensors").touch()
-    subprocess.run(command, check=True, env=environment)
-    assert (tmp_path / "calls.txt").read_text().splitlines() == [
-        f"train prior --out {out}/prior --minutes 6.000 --resume --groups 8",
-        f"train control --out {out}/control --minutes 24.000 "
-        f"--init {out}/prior/checkpoint.safetensors --groups 8",
-        f"train distill --out {out}/distill --minutes 10.000 "
-        f"--init {out}/control/checkpoint.safetensors --groups 8",
+    done = subprocess.run(command, check=True, env=environment, stdout=subprocess.PIPE, text=True)
+    calls = (tmp_path / "calls.txt").read_text().splitlines()
+    begins = [
+        f"train prior --out {out}/prior --minutes 2.000 --resume",
+        f"train control --out {out}/control --minutes 20.000 "
+        f"--init {out}/prior/checkpoint.safetensors",
+        f"train distill --out {out}/pairs --minutes 6.000 "
+        f"--init {out}/control/checkpoint.safetensors",
+        f"train distill --out {out}/distill --minutes 12.000 "
+        f"--init {out}/pairs/checkpoint.safetensors",
     ]
+    assert len(calls) == len(begins)
+    for call, begin in zip(calls, begins, strict=True):
+        assert call.startswith(begin)
+        assert call.endswith(" --groups 8")  # what is given comes last, and so counts
+    summed = f"--add {out}/control/model.safetensors -0.06 --add {out}/distill/model.safetensors"
+    assert summed in done.stdout
 
 
 def test_the_stages_follow_each_other_on_tiny_worlds(
