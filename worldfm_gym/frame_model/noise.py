@@ -134,8 +134,8 @@ def _normal(key: Tensor, salt: Tensor) -> Tensor:
 def _direction_cell(direction: Tensor, level: Tensor) -> Tensor:
     """Cell of a cube around a point that each direction [B, 3, N] meets, int64 [B, N].
 
-    The cube's sides are parallel to the world's axes; its cells are about four pixels wide, 2^−level
-    [B] of half a side, so that zooming in draws finer noise instead of larger blots.
+    The cube's sides are parallel to the world's axes; its cells are about four pixels wide,
+    2^−level [B] of half a side, so that zooming in draws finer noise instead of larger blots.
     """
     size = direction.abs()
     side = size.argmax(1, keepdim=True)
