@@ -279,7 +279,7 @@ def observed(
 
 def neighbors_of(cameras: Camera, rng: np.random.Generator) -> Camera:
     """Each camera moved by 10 cm and turned by 3° in random directions."""
-    c2w = neighboring(cameras.c2w, rng)
+    c2w = np.asarray(neighboring(cameras.c2w, rng), np.float64)
     return Camera(c2w, cameras.intrinsics, cameras.width, cameras.height)
 
 
