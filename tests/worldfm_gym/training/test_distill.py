@@ -127,7 +127,7 @@ def test_matching_draws_a_strayed_student_back_to_the_teacher() -> None:
 
     before = distance()
     steps_of(trained, 25)
-    assert distance() < 0.5 * before
+    assert distance() < 0.7 * before
 
 
 def test_without_matching_there_is_no_fake_network() -> None:
