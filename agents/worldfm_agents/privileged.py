@@ -100,6 +100,7 @@ class ShortestPathAgent(_Walker):
                 "ShortestPathAgent needs an environment with a goal to walk to "
                 f"(WorldFM/PointNav …), got {type(self._env).__name__}"
             )
+        self._rng = np.random.default_rng(0)
 
     def act(self, observation: Mapping[str, NDArray[Any]], info: Mapping[str, Any]) -> int:
         """See `Agent.act`."""
@@ -112,7 +113,11 @@ class ShortestPathAgent(_Walker):
                 return self._plan.pop(0) if self._plan else STOP
             episode = task.episodes[0]
             assert episode is not None
-            self._plan = self._step_down(episode.field)
+            if info["distance_to_goal"] < _REACHED_M:
+                # In a cell that sees the object, but not at its middle: some step nearby will do.
+                self._plan = [*self._turn(int(self._rng.choice(self._turns))), FORWARD]
+            else:
+                self._plan = self._step_down(episode.field)
         return self._plan.pop(0)
 
     def _there(self, task: GoalNavTask, info: Mapping[str, Any]) -> bool:
