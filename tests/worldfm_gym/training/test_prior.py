@@ -9,7 +9,7 @@ from worldfm_gym.training.prior import PriorOptions, train_prior
 
 
 def test_loss_falls(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    options = toy_options(tmp_path, steps=30, groups=4)
+    options = toy_options(tmp_path, steps=40, groups=4)
     train_prior(PriorOptions(**options), source=toy_source())
     told = capsys.readouterr().out
     losses = logged(told, "loss")
