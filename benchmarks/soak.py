@@ -66,11 +66,13 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--allowed-growth-mib", type=float, default=64.0)
     args = parser.parse_args()
+    if args.rounds < 3:
+        parser.error("--rounds must be 3 or more: memory of the first third is compared with")
     print(describe("gymnasium", "numba", "torch", flags=[str(vars(args))]))
     ids = sorted(name for name in gymnasium.registry if name.startswith("WorldFM/"))
     rng = np.random.default_rng(args.seed)
     stock = Stock(args.worlds)
-    totals = {"steps": 0, "episodes": 0, "changes of world": 0}
+    totals = {"steps": 0, "checked": 0, "episodes": 0, "changes of world": 0}
     memory_mib, start = [], time.perf_counter()
     share = args.steps / args.rounds / len(ids)
     for turn in range(args.rounds):
@@ -83,7 +85,8 @@ def main() -> None:
         print(f"round {turn + 1}: {totals}, {stock.built} worlds built, {memory_mib[-1]:,.0f} MiB, "
               f"{time.perf_counter() - start:,.0f} s", flush=True)  # fmt: skip
     settled = memory_mib[len(memory_mib) // 3]
-    print(f"{len(ids)} ids, {totals['steps']:,} steps, no exception, no NaN, no world left over; "
+    print(f"{len(ids)} ids, {totals['steps']:,} steps, no exception, no world left over; no NaN in "
+          f"rewards and in {totals['checked']:,} observations; "
           f"memory {settled:,.0f} → {memory_mib[-1]:,.0f} MiB")  # fmt: skip
     if memory_mib[-1] - settled > args.allowed_growth_mib:
         raise SystemExit(f"memory grew: {[round(m) for m in memory_mib]}")
@@ -132,10 +135,11 @@ def soak(
         totals["steps"] += args.envs
         totals["episodes"] += int(ended.sum())
         assert np.isfinite(reward).all(), (env_id, options, reward)
-        if step % 20 == 0:
+        if step % 20 == 0 or ended.any() or renderer == "frame":
             check(env, observation, info)
+            totals["checked"] += args.envs
         if env.metadata["autoreset_mode"] is AutoresetMode.DISABLED and ended.any():
-            env.reset(options={"reset_mask": ended})
+            check(env, *env.reset(options={"reset_mask": ended}))
         if ended.any():
             now = list(env.unwrapped.simulator.worlds)
             changes = sum(a is not b for a, b in zip(worlds, now, strict=True))

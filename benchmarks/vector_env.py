@@ -111,7 +111,7 @@ def overhead(args: argparse.Namespace) -> str:
 
 
 def step_times(env: Any, seconds: float) -> tuple[float, float]:
-    """Seconds of a whole step and of the bare simulator's, least of many, taking turns."""
+    """Seconds of a whole step and of the bare simulator's, medians of many, taking turns."""
     env.reset(seed=0)
     simulator, rng = env.unwrapped.simulator, np.random.default_rng(0)
     turn = np.deg2rad(10.0) * np.array([0.0, 0.0, 1.0, -1.0])

@@ -376,7 +376,11 @@ class Simulator:
             self.objects.reset(scene)
 
     def state(self) -> SimulatorState:
-        """A copy of all that changes; `set_state` brings the simulator back to it exactly."""
+        """A copy of all that changes; `set_state` brings the simulator back to it exactly.
+
+        Not part of it is what was arranged before stepping: bodies, motions, what can be pushed,
+        appearances. An agent that goes back to another scene leaves its body.
+        """
         return SimulatorState(
             **{f.name: getattr(self, f.name).copy() for f in fields(SimulatorState)}
         )
@@ -395,6 +399,7 @@ class Simulator:
                     f"{own.shape}: restore into a simulator of the same worlds and agents"
                 )
         self._check_scenes(np.asarray(state.scene))
+        self._leave(np.flatnonzero(self.scene != np.asarray(state.scene)))
         for name, array in state.arrays().items():
             getattr(self, name)[...] = array
         self._grouped = -1
@@ -442,7 +447,7 @@ class Simulator:
 
     def _leave(self, agents: NDArray[np.int64]) -> None:
         """Agents leave their bodies, which are gone then."""
-        for agent in agents[self.bodies[agents] >= 0]:
+        for agent in np.unique(agents[self.bodies[agents] >= 0]):
             self.objects.carry(int(self.scene[agent]), int(self.bodies[agent]), False)
             self.bodies[agent] = -1
             self._grouped = -1

@@ -78,8 +78,9 @@ class XLRenderer:
             raise FrameModelError(f"WorldFM-XL draws in 1 or 2 steps, got {self._steps}")
         self._noise_seed = noise_seed
         self.side_px = _PIXELS_PER_LATENT * model.network.config.latent_side
+        self._pixels = {id(w): as_single_pixels(w.pyramid) for w in self._worlds}
         self._raster = AnchorRaster(
-            [as_single_pixels(world.pyramid) for world in self._worlds],
+            [self._pixels[id(world)] for world in self._worlds],
             "numba" if self._device.type == "cpu" else "triton",
             device=device,
         )
@@ -123,9 +124,12 @@ class XLRenderer:
     def replace_world(self, scene: int, world: World) -> None:
         """Put another world in a scene; the other scenes keep what was computed for them."""
         _check_references(world)
-        self._raster.replace_pyramid(scene, as_single_pixels(world.pyramid))
+        pixels = self._pixels.get(id(world)) or as_single_pixels(world.pyramid)
+        self._raster.replace_pyramid(scene, pixels)
+        self._pixels[id(world)] = pixels
         self._worlds[scene] = world
         held = {id(w): w for w in self._worlds}
+        self._pixels = {key: self._pixels[key] for key in held}
         self._reference_tokens = {
             key: tokens for key, tokens in self._reference_tokens.items() if key[0] in held
         }

@@ -61,26 +61,28 @@ def play(
         ConfigError: If the environment does not have an option.
     """
     env = gym.make(env_id or episodes.env_id, episodes=episodes, **(options or {}))
-    for number, stored in enumerate(episodes):
-        start = perf_counter()
-        result = rollout(
-            env,
-            make_agent(env, number),
-            episodes=1,
-            seed=number,
-            reset_options={"episode": number},
-        )[0]
-        yield PlayedEpisode(
-            id=stored.id,
-            geodesic_distance_m=stored.geodesic_distance_m,
-            difficulty=stored.difficulty,
-            steps=result.steps,
-            total_reward=result.total_reward,
-            truncated=result.truncated,
-            metrics=_numbers(result),
-            seconds=perf_counter() - start,
-        )
-    env.close()
+    try:
+        for number, stored in enumerate(episodes):
+            start = perf_counter()
+            result = rollout(
+                env,
+                make_agent(env, number),
+                episodes=1,
+                seed=number,
+                reset_options={"episode": number},
+            )[0]
+            yield PlayedEpisode(
+                id=stored.id,
+                geodesic_distance_m=stored.geodesic_distance_m,
+                difficulty=stored.difficulty,
+                steps=result.steps,
+                total_reward=result.total_reward,
+                truncated=result.truncated,
+                metrics=_numbers(result),
+                seconds=perf_counter() - start,
+            )
+    finally:
+        env.close()
 
 
 def _numbers(result: EpisodeResult) -> dict[str, float]:

@@ -118,7 +118,11 @@ def _multi_input(path: str | os.PathLike[str]) -> LoadedPolicy:
             policies.append(_built(env, weights))
         return PolicyAgent(policies[0], seed=seed)
 
-    return LoadedPolicy(json.loads(_metadata(path)["env"]), agent)
+    try:
+        options = dict(json.loads(_metadata(path)["env"]))
+    except (KeyError, ValueError, TypeError) as error:
+        raise ConfigError(f"{path} does not say what environment it acts in: {error!r}") from error
+    return LoadedPolicy(options, agent)
 
 
 def _built(env: gym.Env[Any, Any], weights: Mapping[str, torch.Tensor]) -> Any:

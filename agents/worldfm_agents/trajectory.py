@@ -55,10 +55,12 @@ class Trajectory:
             name, image = str(told.get("name", file.stem)), file.parent / told["image"]
             intrinsics = np.array(told["K"], np.float64)
             poses = np.array(told["c2w"], np.float64)
-        except (OSError, UnicodeDecodeError, ValueError, KeyError, AttributeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise SourceError(
                 f"{file} is not a meta.json with name, image, K and c2w: {error!r}"
             ) from error
+        if Path(name).name != name:
+            raise SourceError(f"{file}: name must be usable as a file name, got {name!r}")
         if intrinsics.shape != (3, 3) or poses.shape[-2:] != (4, 4) or poses.ndim not in (2, 3):
             raise SourceError(
                 f"{file} must give K as 3×3 and c2w as one 4×4 matrix or a list of them, got "

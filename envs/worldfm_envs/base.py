@@ -96,6 +96,7 @@ class WorldEnv(gym.Env[Observation, Any], Generic[TaskT]):
         if self._batch is None:
             raise ClosedEnvironmentError("reset() after close(): make a new environment")
         super().reset(seed=seed)
+        self._stepping = False  # if the next line raises
         self._batch.begin([0], [self.np_random], restart=[seed is not None], options=options)
         self._stepping = True
         task = self._batch.task

@@ -61,9 +61,15 @@ class EnvBatch:
         ]
         self._stored: StoredWorlds | None = None
         if config.episodes is not None:
-            self._stored = StoredWorlds(
-                EpisodeSet.load(config.episodes), body=config.body, prepare=prepare
-            )
+            episodes = EpisodeSet.load(config.episodes)
+            fixed = {name for episode in episodes for name in episode.options}
+            unknown = sorted(fixed - set(config.RESET_OPTIONS))
+            if unknown:
+                raise ConfigError(
+                    f"the episode set {episodes.name!r} fixes {unknown}, and "
+                    f"{type(config).__name__} takes {list(config.RESET_OPTIONS)} only"
+                )
+            self._stored = StoredWorlds(episodes, body=config.body, prepare=prepare)
         self._task: Task | None = None
         if self._sources[0].known and self._stored is None:
             self._build([source.first() for source in self._sources])

@@ -48,7 +48,8 @@ class WorldConfig(ABC):
         new_world_every: Make another world after so many episodes; 0 never.
         episodes: An `EpisodeSet`, its file or the name of a suite: every episode is then one of it,
             a random one or, by the reset option ``"episode"``, the k-th. Worlds are those of the
-            set, and the set's own arguments hold where none are given.
+            set. Its own arguments hold where no keywords are given (`from_options`); a
+            configuration object is taken as it is.
         renderer: ``"frame"`` draws with the frame model; ``"anchor"`` the points alone, about ten
             times as fast; or ``"truth"``, a `Renderer`, or a function ``worlds -> Renderer``.
         renderer_options: Of ``"frame"``: ``{"steps": 1 or 2, "references": 2, "model": "nano" or a

@@ -1,13 +1,14 @@
 """Counterfactual twins: the same episode with an object moved, removed or repainted.
 
-Every environment takes the reset option ``"edits"``. The episode is drawn as it would be without
-them, so start and goal stay what they were; then the world is edited, and what is seen, met,
-measured and rewarded follows. Light is part of an anchor's colors, so shadows stay where they were
-(except those that the ``"truth"`` renderer casts).
+Every environment of one agent takes the reset option ``"edits"``. The episode is drawn as it would
+be without them, so start and goal stay what they were; then the world is edited, and what is seen,
+met, measured and rewarded follows. Light is part of an anchor's colors, so shadows stay where they
+were (except those that the ``"truth"`` renderer casts).
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -160,6 +161,9 @@ class Twins:
     ) -> tuple[tuple[Any, dict[str, Any]], tuple[Any, dict[str, Any]]]:
         """Start the same episode in both; observation and info of each."""
         self._last = [None, None]
+        if seed is None:  # both go on with the numbers of the first
+            first_env, second_env = (env.unwrapped for env in self.envs)
+            second_env.np_random = copy.deepcopy(first_env.np_random)
         first = self.envs[0].reset(seed=seed, options=options)
         world: World = self.envs[0].unwrapped.world  # type: ignore[attr-defined]
         edits = self._edits(world) if callable(self._edits) else self._edits

@@ -62,9 +62,10 @@ class DynamicNavTask(GoalNavTask):
         """As for points; then the ways of the robots."""
         episode = super().draw_episode(agent, rng, scene=scene, options=options)
         drawn = int(rng.integers(2**31))
-        seed = options.get("mover_seed", drawn)
-        if not isinstance(seed, int | np.integer) or seed < 0:
-            raise ConfigError(f"reset option mover_seed must be 0 or more, got {seed!r}")
+        seed = options.get("mover_seed")
+        seed = drawn if seed is None else seed
+        if not isinstance(seed, int | np.integer) or not 0 <= seed < 2**63:
+            raise ConfigError(f"reset option mover_seed must be 0…2⁶³ − 1, got {seed!r}")
         self._mover_seed[agent] = seed
         self.mover_collisions[agent] = 0
         self._send_movers(agent, scene, episode.start_xy)

@@ -67,6 +67,11 @@ class EpisodeSet(Sequence[StoredEpisode]):
     def __post_init__(self) -> None:
         if not self.episodes:
             raise EpisodeFormatError(f"the episode set {self.name!r} is empty")
+        if ":" in self.env_id:  # Gymnasium would import what stands before it
+            raise EpisodeFormatError(
+                f"the episode set {self.name!r} is for {self.env_id!r}, which names a module to "
+                "import: give the id of a registered environment"
+            )
         ids = [episode.id for episode in self.episodes]
         if len(set(ids)) < len(ids):
             twice = sorted({name for name in ids if ids.count(name) > 1})

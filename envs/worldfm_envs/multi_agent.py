@@ -189,6 +189,8 @@ class MultiAgentEnv(ParallelEnv[str, Observation, Any]):  # type: ignore[misc]
             options: Not used; PettingZoo asks for it.
         """
         self._check_open()
+        if options and "edits" in options:
+            raise ConfigError("environments of several agents take no edits")
         if seed is not None or self._rng is None:
             self._rng, _ = seeding.np_random(seed)
         rng = self._rng

@@ -54,6 +54,7 @@ class StoredWorlds:
         if world is None:
             world = self._prepare(build(stored.source, stored.seed, self._body))
             self._in_use[key] = world
-        if world not in self._recent:
-            self._recent.append(world)
+        if world in self._recent:
+            self._recent.remove(world)
+        self._recent.append(world)
         return world

@@ -95,12 +95,12 @@ class WorldTensorDictEnv:
         options = None if chosen.all() else {"reset_mask": chosen}
         observation, self.infos = self.vector.reset(seed=seed, options=options)
         never = np.zeros(self.vector.num_envs, np.bool_)
-        return self._tensordict(observation, terminated=never, truncated=never)
+        return self._tensordict(observation, terminated=never, truncated=never.copy())
 
     def _tensordict(self, observation: dict[str, Any], **outcome: NDArray[Any]) -> TensorDict:
         """Observations and what else a step brings [N], on the device of the former."""
         self._done = outcome["terminated"] | outcome["truncated"]
         columns = {name: values[:, None] for name, values in outcome.items()}
-        columns["done"] = self._done[:, None]
+        columns["done"] = self._done[:, None].copy()
         moved = to_tensors(columns, self.vector.config.device)
         return TensorDict({**observation, **moved}, batch_size=[self.vector.num_envs])

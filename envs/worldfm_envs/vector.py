@@ -211,6 +211,7 @@ class WorldVectorEnv(VectorEnv[dict[str, Any], Any, NDArray[Any]]):
         for env in chosen:
             if seeds[env] is not None:
                 self._rngs[env], self._rng_seeds[env] = seeding.np_random(seeds[env])
+        self._started[envs] = False  # if the next line raises
         self._open().begin(
             chosen,
             [self._rng(env) for env in chosen],

@@ -65,6 +65,8 @@ def test_a_video_or_pictures_are_written(meta, tmp_path, save):
         (lambda told: told.pop("K"), "'K'"),
         (lambda told: told.update(K=[1, 2, 3]), "shapes"),
         (lambda told: told.update(c2w=[[1, 2], [3, 4]]), "shapes"),
+        (lambda told: told.update(image=5), "not a meta"),
+        (lambda told: told.update(name="../elsewhere"), "file name"),
         (lambda told: told.update(c2w=(2 * np.eye(4)).tolist()), "rigid|rotation"),
     ],
 )

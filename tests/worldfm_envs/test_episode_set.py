@@ -3,11 +3,12 @@
 import json
 from pathlib import Path
 
+import gymnasium as gym
 import pytest
 
 from worldfm_envs.episode_set import EpisodeSet, StoredEpisode, bundled_suites
 from worldfm_gym.data import GARAGE
-from worldfm_gym.errors import EpisodeFormatError
+from worldfm_gym.errors import ConfigError, EpisodeFormatError
 
 
 def episode(name: str = "a", **changes) -> StoredEpisode:
@@ -106,3 +107,16 @@ def test_says_so_if_a_file_is_no_json(tmp_path: Path) -> None:
     (tmp_path / "e.json").write_text("{")
     with pytest.raises(EpisodeFormatError, match=r"e\.json: not JSON"):
         EpisodeSet.load(tmp_path / "e.json")
+
+
+def test_an_id_that_names_a_module_is_refused(tmp_path):
+    EpisodeSet.load("photo-val").save(tmp_path / "set.json")
+    text = (tmp_path / "set.json").read_text()
+    (tmp_path / "set.json").write_text(text.replace("WorldFM/PointNav-v0", "some_module:Nav-v0"))
+    with pytest.raises(EpisodeFormatError, match="module"):
+        EpisodeSet.load(tmp_path / "set.json")
+
+
+def test_a_task_that_lacks_a_set_s_reset_options_is_refused():
+    with pytest.raises(ConfigError, match="goal_xy"):
+        gym.make("WorldFM/Explore-v0", episodes="rooms-val")

@@ -63,13 +63,14 @@ def test_stable_baselines_has_nothing_to_say(make_env, env_id, kwargs):
 
 
 @pytest.mark.parametrize("env_id", IDS)
-def test_stable_baselines_has_nothing_to_say_of_the_defaults(env_id):
+def test_both_checkers_have_nothing_to_say_of_the_defaults(env_id):
     from stable_baselines3.common.env_checker import check_env
 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         env = gym.make(env_id)
         check_env(env)
+        gymnasium_check(env.unwrapped, skip_render_check=True, skip_close_check=True)
         env.close()
 
 

@@ -350,3 +350,15 @@ def test_the_anchor_renderer_plugs_in(box_room):
     np.testing.assert_array_equal(first.rgb, second.rgb)
     assert not np.shares_memory(first.rgb, second.rgb)
     assert first.depth[0, 12, 16] == pytest.approx(5.0, abs=0.05)
+
+
+def test_an_agent_that_a_state_brings_to_another_scene_leaves_its_body(box_room):
+    simulator = Simulator([box_room, box_room], config=CONFIG)
+    before = simulator.state()
+    simulator.place_ground([0], (1.0, 1.0), 0.0, scene=[1])
+    simulator.attach_body(0, 1)
+    simulator.set_state(before)
+    assert simulator.bodies.tolist() == [-1, -1]
+    home = simulator.object_poses.copy()
+    simulator.move_ground(0.2)
+    np.testing.assert_array_equal(simulator.object_poses, home)

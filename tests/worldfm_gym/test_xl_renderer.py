@@ -4,6 +4,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from worldfm_gym.anchor.raster import AnchorRaster
 from worldfm_gym.camera import Camera, heading_c2w
@@ -162,6 +163,21 @@ def test_files_that_lack_something_are_refused(model, tmp_path):
         XLModel.from_pretrained(path)
     torch.save(Harmful(), path)
     with pytest.raises(FrameModelError, match="can't be read"):
+        XLModel.from_pretrained(path)
+
+
+@pytest.mark.parametrize(
+    ("told", "message"),
+    [
+        ({}, "not written by"),
+        ({"format": "worldfm-gym worldfm-xl", "version": "2"}, "not written by"),
+        ({"format": "worldfm-gym worldfm-xl", "version": "1", "steps": "one"}, "unreadable"),
+    ],
+)
+def test_other_safetensors_are_refused(tmp_path, told, message):
+    path = tmp_path / "other.safetensors"
+    save_file({"x": torch.zeros(1)}, path, metadata=told)
+    with pytest.raises(FrameModelError, match=message):
         XLModel.from_pretrained(path)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import pickle
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -186,7 +187,7 @@ def _read_released(given: Path) -> XLModel:
     autoencoder = _autoencoder_class()
     try:
         held: Any = torch.load(given, map_location="cpu", weights_only=True, mmap=True)
-    except Exception as error:
+    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
         raise FrameModelError(f"{given} can't be read as a checkpoint: {error}") from error
     state = held.get("state_dict", held) if isinstance(held, Mapping) else None
     if state is None or not all(isinstance(value, Tensor) for value in state.values()):
@@ -197,7 +198,15 @@ def _read_released(given: Path) -> XLModel:
         raise FrameModelError(
             f"{folder} holds no autoencoder: put the released vae/ folder beside {given.name}"
         )
-    vae = autoencoder.from_pretrained(folder, local_files_only=True, low_cpu_mem_usage=False)
+    try:
+        vae, told = autoencoder.from_pretrained(
+            folder, local_files_only=True, low_cpu_mem_usage=False, output_loading_info=True
+        )
+    except (OSError, RuntimeError, ValueError) as error:
+        raise FrameModelError(f"{folder} can't be read as an autoencoder: {error}") from error
+    if told["missing_keys"]:  # diffusers would go on with random numbers
+        missing = ", ".join(list(told["missing_keys"])[:_LISTED])
+        raise FrameModelError(f"{folder} lacks tensors of the autoencoder: {missing}")
     return XLModel(network, vae, 2 if "2-step" in given.name else 1)
 
 
@@ -209,11 +218,16 @@ def _read_converted(path: Path) -> XLModel:
         tensors = load_file(path)
     except (SafetensorError, OSError) as error:
         raise FrameModelError(f"{path} is not a safetensors file: {error}") from error
-    if metadata.get("format") != _FORMAT or int(metadata.get("version", 0)) > _VERSION:
+    if metadata.get("format") != _FORMAT or metadata.get("version") != str(_VERSION):
         raise FrameModelError(f"{path} was not written by this version's `worldfm-gym convert`")
-    with torch.device("meta"):
-        network = WorldFMXL(WorldFMXLConfig(**json.loads(metadata["config"])))
-        autoencoder = _autoencoder_class().from_config(json.loads(metadata["vae"]))
+    try:
+        steps = int(metadata["steps"])
+        shape, vae_shape = json.loads(metadata["config"]), json.loads(metadata["vae"])
+        with torch.device("meta"):
+            network = WorldFMXL(WorldFMXLConfig(**shape))
+            autoencoder = _autoencoder_class().from_config(vae_shape)
+    except (KeyError, ValueError, TypeError) as error:
+        raise FrameModelError(f"{path} has unreadable WorldFM-XL metadata: {error!r}") from error
     for prefix, part in ((_NETWORK, network), (_AUTOENCODER, autoencoder)):
         own = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
         try:
@@ -221,7 +235,7 @@ def _read_converted(path: Path) -> XLModel:
         except RuntimeError as error:
             raise FrameModelError(f"{path} holds other weights than it says: {error}") from error
     network.places = WorldFMXL.positions_of(network.config)
-    return XLModel(network, autoencoder, int(metadata["steps"]))
+    return XLModel(network, autoencoder, steps)
 
 
 def _released_names() -> list[str]:

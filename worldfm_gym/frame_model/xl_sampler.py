@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 
@@ -62,6 +64,7 @@ def _clean(network: WorldFMXL, z: Tensor, context: Tensor, time: int) -> Tensor:
     return image * z - spread * v
 
 
+@lru_cache(maxsize=4)
 def _image_and_spread(time: int) -> tuple[float, float]:
     """Shares α = √ᾱ of the image and σ = √(1 − ᾱ) of the noise at a time step."""
     kept = float(alphas_cumprod()[time])
